@@ -1,0 +1,39 @@
+import type { HostTensor } from './host-tensor.js';
+
+export type Split = 'train' | 'validation' | 'test';
+
+/** Which batch: a position, never "the next one", so that any batch can be resumed, replayed or cached. */
+export interface BatchAddress {
+  split: Split;
+  /** 0-based; order and augmentation are functions of seed, epoch and sample index. */
+  epoch: number;
+  /** 0-based within the epoch. */
+  step: number;
+}
+
+/** B samples in host memory. */
+export interface Batch extends BatchAddress {
+  size: number;
+  /** [B] sample numbers within the split's source, stable over epochs. */
+  index: Int32Array;
+  /** [B] which augmented view of the sample this is; 0 without augmentation. */
+  view: Int32Array;
+  inputs: {
+    /** [B, H, W, 3] float32, pixels in [0, 1]. */
+    image?: HostTensor;
+    /** [B, N] int32. */
+    tokens?: HostTensor;
+    /** [B, S] float32. */
+    state?: HostTensor;
+  };
+  targets: {
+    /** [B] int32 class numbers. */
+    label?: HostTensor;
+    /** [B, 4] float32. */
+    box?: HostTensor;
+    /** [B, H, W] uint8. */
+    mask?: HostTensor;
+    /** [texts] int32, the image a text belongs to. */
+    imageOfText?: HostTensor;
+  };
+}

@@ -1,0 +1,36 @@
+import type { Batch, BatchAddress, Split } from './batch.js';
+import type { Seeds } from './seeds.js';
+
+/** A labelled data set with three splits; `validation` is carved from the published train split. */
+export interface Dataset {
+  /** Class names in label order. */
+  readonly classes: string[];
+  /** [H, W, 3]. */
+  readonly imageShape: [number, number, number];
+  readonly batchSize: number;
+  /** Samples per split; 0 where there is none. */
+  readonly sizes: Record<Split, number>;
+  /** Per-channel statistics of pixels in [0, 1]. */
+  readonly normalization: { mean: number[]; deviation: number[] };
+  /** Changes whenever the samples, their order or the splits change. */
+  readonly fingerprint: string;
+  /**
+   * One batch. `train` is shuffled per epoch and augmented unless `augment` is false; the others are in order and plain.
+   * The last batch of a split may be smaller. Depends on the address and the seed only.
+   */
+  batch(address: BatchAddress, options?: { augment?: boolean }): Promise<Batch>;
+  dispose(): Promise<void> | void;
+}
+
+export interface DatasetContext {
+  seeds: Seeds;
+  /** The manifest's folder, against which relative paths are resolved. */
+  baseFolder: string;
+  /** Where the data set stands in the manifest, for errors. */
+  path: string;
+}
+
+/** Batches in one epoch of a split, the last partial one included. */
+export function batchesPerEpoch(dataset: Dataset, split: Split): number {
+  return Math.ceil(dataset.sizes[split] / dataset.batchSize);
+}

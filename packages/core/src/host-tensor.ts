@@ -1,0 +1,28 @@
+/** A tensor in host memory, independent of any backend. */
+export interface HostTensor {
+  data: Float32Array | Int32Array | Uint8Array;
+  shape: number[];
+}
+
+/**
+ * What a part hands to a checkpoint: JSON values with host tensors as leaves.
+ * Numbers in JSON are exact for integers below 2⁵³ and for float64.
+ */
+export type StateTree = HostTensor | StateLeaf | StateTree[] | { [key: string]: StateTree };
+type StateLeaf = string | number | boolean | null;
+
+export function isHostTensor(value: unknown): value is HostTensor {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'data' in value &&
+    ArrayBuffer.isView((value as HostTensor).data) &&
+    Array.isArray((value as HostTensor).shape)
+  );
+}
+
+/** Something whose state belongs in a checkpoint. `load(await save())` changes nothing, bit for bit. */
+export interface Stateful {
+  save(): Promise<StateTree>;
+  load(state: StateTree): Promise<void> | void;
+}

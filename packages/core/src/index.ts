@@ -1,0 +1,39 @@
+export { z } from 'zod';
+export { box, discrete, simplex } from './agent.js';
+export type { ActionSpace, ActionTensors, Agent, AgentContext, Decision, Experience, UpdateReport } from './agent.js';
+export type { Batch, BatchAddress, Split } from './batch.js';
+export { Checkpoints, stateBytes } from './checkpoint.js';
+export { batchesPerEpoch } from './dataset.js';
+export type { Dataset, DatasetContext } from './dataset.js';
+export { InputError, messageOf, RetortError, RunError } from './errors.js';
+export type { ErrorDetails } from './errors.js';
+export { isLogged } from './events.js';
+export type { Emit, Position, RunEvent } from './events.js';
+export { readInputFile, sha256, writeWhole } from './files.js';
+export { isHostTensor } from './host-tensor.js';
+export type { HostTensor, Stateful, StateTree } from './host-tensor.js';
+export type { Loss, LossContext, LossValue } from './loss.js';
+export type { ResolvedManifest } from './manifest.js';
+export type { Metric, MetricBatch, MetricContext, MetricValue } from './metric.js';
+export { nearestHint } from './nearest-name.js';
+export { outputNamed, outputTensors } from './network-output.js';
+export type { BatchTensors, NetworkOutput, OutputShapes } from './network-output.js';
+export { partReference } from './part-reference.js';
+export type { PartReference } from './part-reference.js';
+export { defineLoss, definePart, definePlugin, Registry, RunScope } from './registry.js';
+export type { Backend, Needs, Part, PartDefinition, PartKind, PartKinds, Plugin } from './registry.js';
+export { readLock, readLog, RunFolder } from './run-folder.js';
+export type { LoggedEvent } from './run-folder.js';
+export { decodeSafetensors, encodeSafetensors } from './safetensors.js';
+export { Random, Seeds } from './seeds.js';
+export type { Student, StudentContext } from './student.js';
+export type { Teacher, TeacherContext, TeacherDescription } from './teacher.js';
+export type { RunEstimate, Trainer, TrainerContext, TrainingResult } from './trainer.js';
+export type {
+  DistillationView,
+  Reward,
+  RewardContext,
+  TeacherWeights,
+  Weighting,
+  WeightingContext,
+} from './weighting.js';

@@ -1,0 +1,42 @@
+import type { Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D, Scalar } from '@tensorflow/tfjs';
+
+/** What a network hands out. All fields optional; who provides one declares it with its shape. */
+export interface NetworkOutput {
+  /** [B, C], before the softmax. */
+  logits?: Tensor2D;
+  /** [B, D], pooled, before the classifier. */
+  embedding?: Tensor2D;
+  /** [B, H, W, K]. */
+  featureMap?: Tensor4D;
+  /** [B, N, D]. */
+  tokens?: Tensor3D;
+  imageEmbedding?: Tensor2D;
+  textEmbedding?: Tensor2D;
+  logitScale?: Scalar;
+  /** [B, 4]. */
+  boxes?: Tensor2D;
+  /** Further layers by the names given in the manifest. */
+  taps?: Record<string, Tensor>;
+}
+
+/** Shapes by output name, without the batch axis: `{ logits: [10], featureMap: [8, 8, 64] }`. Taps stand beside fields. */
+export type OutputShapes = Record<string, number[]>;
+
+/** The output called `name`, a field or a tap; undefined when there is none. */
+export function outputNamed(output: NetworkOutput, name: string): Tensor | undefined {
+  return (output as Record<string, Tensor | undefined>)[name] ?? output.taps?.[name];
+}
+
+/** All tensors of an output. */
+export function outputTensors({ taps, ...fields }: NetworkOutput): Tensor[] {
+  return [...Object.values(fields), ...Object.values(taps ?? {})].filter((tensor) => tensor !== undefined);
+}
+
+/** The tensors of a batch that losses, weightings and rewards read. */
+export interface BatchTensors {
+  size: number;
+  /** [B, H, W, 3], pixels in [0, 1]. */
+  image?: Tensor4D;
+  /** [B] int32. */
+  label?: Tensor1D;
+}
