@@ -1,0 +1,27 @@
+import { definePlugin } from '@retort/core';
+import { adamw } from './adamw.js';
+import { schedules } from './schedule.js';
+import { sgd } from './sgd.js';
+
+export { adamw, createAdamw } from './adamw.js';
+export { batchNorm } from './batch-norm.js';
+export type { BatchNormVariables } from './batch-norm.js';
+export { compile } from './compile.js';
+export type { CompileOptions, TensorMap } from './compile.js';
+export { batchTensors, loadVariables, saveVariables, toHost, toTensor } from './host-tensors.js';
+export { bindOptimizer, gradientsOf } from './optimizer.js';
+export type { BoundOptimizer, Optimizer, OptimizerInput, OptimizerUpdate } from './optimizer.js';
+export { resizeFeatureMap } from './resize.js';
+export { constant, cosine, multiStep, oneCycle, schedules } from './schedule.js';
+export type { Schedule, ScheduleContext } from './schedule.js';
+export { createSgd, sgd } from './sgd.js';
+export { stopGradient, untaped } from './stop-gradient.js';
+
+/** Optimizers and schedules. */
+export const plugin = definePlugin({
+  name: '@retort/nn',
+  register(registry) {
+    registry.add(sgd).add(adamw);
+    for (const schedule of schedules) registry.add(schedule);
+  },
+});

@@ -1,0 +1,55 @@
+import * as tf from '@tensorflow/tfjs';
+import { describeEachBackend, expectClose, expectNoLeak } from '@retort-tools/testing';
+import { forward } from './network-forward.js';
+
+/** BN of pixels, then their mean; gamma 1, beta 0, moving mean 0, moving variance 1. */
+function network() {
+  const input = tf.input({ shape: [2, 2, 1], name: 'image' });
+  const norm = tf.layers
+    .batchNormalization({ name: 'norm', momentum: 0.9, epsilon: 1e-5 })
+    .apply(input) as tf.SymbolicTensor;
+  const pooled = tf.layers.globalAveragePooling2d({ name: 'pool', dataFormat: 'channelsLast' }).apply(norm);
+  const model = tf.model({ inputs: input, outputs: [pooled as tf.SymbolicTensor, norm], name: 'net' });
+  return { model, offers: { embedding: [1], normalized: [2, 2, 1] } };
+}
+
+describeEachBackend('forward', () => {
+  it('names the outputs, unknown ones as taps, and uses moving averages outside training', async () => {
+    const student = network();
+    const image = tf.tensor4d([1, 2, 3, 6], [1, 2, 2, 1]);
+    const output = forward(student, image, { training: false });
+    expect(Object.keys(output)).toEqual(['embedding', 'taps']);
+    await expectClose(output.embedding!, [3 / Math.sqrt(1 + 1e-5)]);
+    await expectClose(
+      output.taps!.normalized,
+      [1, 2, 3, 6].map((x) => x / Math.sqrt(1 + 1e-5)),
+    );
+    await expectClose(student.model.getLayer('norm').getWeights()[2], [0], { absolute: 0 });
+    student.model.dispose();
+  });
+
+  it("uses the batch's statistics in training and moves the averages", async () => {
+    const student = network();
+    const image = tf.tensor4d([1, 2, 3, 6], [1, 2, 2, 1]);
+    const output = forward(student, image, { training: true });
+    const [mean, variance] = [3, (4 + 1 + 0 + 9) / 4];
+    await expectClose(
+      output.taps!.normalized,
+      [1, 2, 3, 6].map((x) => (x - mean) / Math.sqrt(variance + 1e-5)),
+    );
+    await expectClose(student.model.getLayer('norm').getWeights()[2], [0.1 * mean]);
+    student.model.dispose();
+  });
+
+  it('leaves nothing behind but its outputs', async () => {
+    const student = network();
+    const image = tf.ones([2, 2, 2, 1]);
+    await expectNoLeak(() => {
+      for (const training of [true, false]) {
+        const { embedding, taps } = forward(student, image, { training });
+        tf.dispose([embedding!, taps!]);
+      }
+    });
+    student.model.dispose();
+  });
+});
