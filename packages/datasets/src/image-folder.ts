@@ -1,0 +1,238 @@
+import { readdir } from 'node:fs/promises';
+import { extname, join, resolve } from 'node:path';
+import {
+  definePart,
+  InputError,
+  messageOf,
+  readInputFile,
+  Seeds,
+  sha256,
+  z,
+  type Dataset,
+  type DatasetContext,
+} from '@retort/core';
+import sharp from 'sharp';
+import { imageDataset } from './image-dataset.js';
+import { commonOptions, limitOption } from './options.js';
+import { splitByClass, type Sample } from './split.js';
+
+const extensions = ['.jpg', '.jpeg', '.png'];
+/** Files read at once while fingerprinting, and train images behind `normalization`. */
+const FILES_AT_ONCE = 16;
+const STATISTICS_SAMPLE = 500;
+
+const options = z.strictObject({
+  root: z
+    .string()
+    .describe(
+      'Folder with a folder per class, or with train/ and test/ folders that have them; relative to the manifest.',
+    ),
+  size: z
+    .int()
+    .positive()
+    .default(64)
+    .describe('Height and width that images are scaled to; what overhangs is cut off.'),
+  test: z
+    .number()
+    .gt(0)
+    .lt(1)
+    .default(0.1)
+    .describe('Fraction of every class that becomes the test split where there are no train/ and test/ folders.'),
+  cacheMegabytes: z
+    .number()
+    .nonnegative()
+    .default(512)
+    .describe('Memory for decoded images; the rest is decoded again.'),
+  limit: limitOption,
+  ...commonOptions,
+  augment: commonOptions.augment.default(['crop', 'flip']),
+});
+
+/** Any labelled images: class folders of JPEG and PNG files, decoded by libvips' own threads. */
+export const imageFolder = definePart('dataset', {
+  name: 'image-folder',
+  summary: 'JPEG and PNG files in a folder per class',
+  options,
+  create: loadImageFolder,
+});
+
+async function loadImageFolder(
+  { root, size, test: testFraction, cacheMegabytes, ...common }: z.output<typeof options>,
+  context: DatasetContext,
+): Promise<Dataset> {
+  const folder = resolve(context.baseFolder, root);
+  const listed = await listImages(folder, context.path);
+  const { classes, files } = listed;
+  const samples = {
+    train: files.train.map(({ label }, index) => ({ index, label })),
+    test: files.test.map(({ label }, index) => ({ index, label })),
+  };
+  if (!listed.hasSplits) {
+    const { taken, rest } = splitByClass(samples.train, testFraction, new Seeds(common.dataSeed).within('test'));
+    if (taken.length === 0) {
+      throw new InputError(`test: ${testFraction} of ${files.train.length} images leaves an empty test split`, {
+        hints: ['raise it, or sort the images into train/ and test/ folders'],
+        where: context.path,
+      });
+    }
+    samples.train = rest;
+    samples.test = taken;
+    files.test = files.train;
+  }
+
+  const cache = new Map<string, Uint8Array>();
+  const room = (cacheMegabytes * 2 ** 20) / (size * size * 3);
+  // What came first stays: when every image is used once an epoch, replacing would only lower the share that is found.
+  const pixels = async (source: 'train' | 'test', index: number) => {
+    const { path } = files[source][index];
+    const known = cache.get(path);
+    if (known) return known;
+    const decoded = await decode(path, size, context.path);
+    if (cache.size < room) cache.set(path, decoded);
+    return decoded;
+  };
+
+  const dataset = imageDataset(
+    {
+      classes,
+      imageShape: [size, size, 3],
+      normalization: await statisticsOf(samples.train, (index) => pixels('train', index)),
+      content: await digestOf(folder, listed.hasSplits ? [...files.train, ...files.test] : files.train),
+      ...samples,
+      pixels,
+    },
+    common,
+    context,
+  );
+  return { ...dataset, dispose: () => cache.clear() };
+}
+
+interface ImageFile {
+  path: string;
+  label: number;
+}
+
+/** Every image below `folder`, sorted by class and file name. */
+async function listImages(
+  folder: string,
+  where: string,
+): Promise<{ classes: string[]; files: Record<'train' | 'test', ImageFile[]>; hasSplits: boolean }> {
+  const folders = await foldersIn(folder, where);
+  if (!folders.includes('train') || !folders.includes('test')) {
+    if (folders.length === 0) throw new InputError(`no class folders in ${folder}`, { where });
+    return {
+      classes: folders,
+      files: { train: await filesOf(folder, folders, folders, where), test: [] },
+      hasSplits: false,
+    };
+  }
+  const [train, test] = [join(folder, 'train'), join(folder, 'test')];
+  const classes = await foldersIn(train, where);
+  if (classes.length === 0) throw new InputError(`no class folders in ${train}`, { where });
+  const testClasses = await foldersIn(test, where);
+  if (testClasses.length === 0) throw new InputError(`no class folders in ${test}`, { where });
+  const stray = testClasses.find((name) => !classes.includes(name));
+  if (stray !== undefined)
+    throw new InputError(`${join(test, stray)} is no class: ${train} has no such folder`, { where });
+  return {
+    classes,
+    files: {
+      train: await filesOf(train, classes, classes, where),
+      test: await filesOf(test, testClasses, classes, where),
+    },
+    hasSplits: true,
+  };
+}
+
+async function foldersIn(folder: string, where: string): Promise<string[]> {
+  const entries = await list(folder, where);
+  return entries
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
+    .map(({ name }) => name)
+    .sort();
+}
+
+async function filesOf(folder: string, names: string[], classes: string[], where: string): Promise<ImageFile[]> {
+  const files: ImageFile[] = [];
+  for (const name of names) {
+    const entries = await list(join(folder, name), where);
+    const images = entries
+      .map((entry) => entry.name)
+      .filter((file) => extensions.includes(extname(file).toLowerCase()) && !file.startsWith('.'))
+      .sort();
+    if (images.length === 0) {
+      throw new InputError(`class folder ${join(folder, name)} has no ${extensions.join(', ')} files`, { where });
+    }
+    files.push(...images.map((file) => ({ path: join(folder, name, file), label: classes.indexOf(name) })));
+  }
+  return files;
+}
+
+async function list(folder: string, where: string) {
+  try {
+    return await readdir(folder, { withFileTypes: true });
+  } catch (error) {
+    throw new InputError(`cannot read the folder ${folder}: ${messageOf(error)}`, { where, cause: error });
+  }
+}
+
+/** [size, size, 3] bytes: upright, scaled to cover the square, center kept; transparency over black, gray as RGB. */
+async function decode(path: string, size: number, where: string): Promise<Uint8Array> {
+  const bytes = await readInputFile(path, { where });
+  try {
+    return await sharp(bytes)
+      .autoOrient()
+      .resize(size, size, { fit: 'cover' })
+      .flatten()
+      .toColourspace('srgb')
+      .raw()
+      .toBuffer();
+  } catch (error) {
+    throw new InputError(`cannot decode the image ${path}: ${messageOf(error)}`, { where, cause: error });
+  }
+}
+
+/** Mean and deviation per channel of up to {@link STATISTICS_SAMPLE} images, evenly spread over `samples`. */
+async function statisticsOf(
+  samples: Sample[],
+  read: (index: number) => Promise<Uint8Array>,
+): Promise<{ mean: number[]; deviation: number[] }> {
+  const count = Math.min(samples.length, STATISTICS_SAMPLE);
+  const chosen = Array.from({ length: count }, (_, i) => samples[Math.floor((i * samples.length) / count)].index);
+  const sums = new Float64Array(3);
+  const squares = new Float64Array(3);
+  let values = 0;
+  await inGroups(chosen, async (index) => {
+    const pixels = await read(index);
+    // Whole numbers add up exactly, in whichever order the images arrive.
+    for (let i = 0; i < pixels.length; i++) {
+      sums[i % 3] += pixels[i];
+      squares[i % 3] += pixels[i] ** 2;
+    }
+    values += pixels.length / 3;
+  });
+  const mean = Array.from(sums, (sum) => sum / values / 255);
+  return {
+    mean,
+    // At least one step of a byte, since networks divide by it.
+    deviation: mean.map((m, c) => Math.max(Math.sqrt(Math.max(squares[c] / values / 255 ** 2 - m * m, 0)), 1 / 255)),
+  };
+}
+
+/** Digest over the names and bytes of all files. */
+async function digestOf(folder: string, files: ImageFile[]): Promise<string> {
+  const digests = await inGroups(files, async ({ path }) => [
+    path.slice(folder.length).replaceAll('\\', '/'),
+    sha256(await readInputFile(path)),
+  ]);
+  return sha256(JSON.stringify(digests));
+}
+
+/** Maps in order, {@link FILES_AT_ONCE} at a time. */
+async function inGroups<T, R>(items: T[], body: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (let i = 0; i < items.length; i += FILES_AT_ONCE) {
+    results.push(...(await Promise.all(items.slice(i, i + FILES_AT_ONCE).map(body))));
+  }
+  return results;
+}

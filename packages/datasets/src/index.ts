@@ -1,0 +1,22 @@
+import { definePlugin } from '@retort/core';
+import { cifar10, cifar100 } from './cifar.js';
+import { imageFolder } from './image-folder.js';
+import { scenes } from './scenes.js';
+
+export { cifar10, cifar100 } from './cifar.js';
+export { cifar100Classes, cifar10Classes } from './cifar-classes.js';
+export { imageDataset } from './image-dataset.js';
+export type { ImageSource } from './image-dataset.js';
+export { imageFolder } from './image-folder.js';
+export { commonOptions, limitOption } from './options.js';
+export type { CommonOptions, Limit } from './options.js';
+export { scenes } from './scenes.js';
+export { sceneClasses } from './scene.js';
+export type { Sample } from './split.js';
+
+export const plugin = definePlugin({
+  name: '@retort/datasets',
+  register(registry) {
+    registry.add(cifar10).add(cifar100).add(imageFolder).add(scenes);
+  },
+});

@@ -1,0 +1,43 @@
+import { z } from '@retort/core';
+
+const classNumbers = z.array(z.int().nonnegative()).default([]);
+
+/** Options that every data set of images here has. Data sets give `augment` a default of their own. */
+export const commonOptions = {
+  batchSize: z.int().positive().default(64).describe('Samples in a batch; the last one of an epoch may be smaller.'),
+  validation: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0.1)
+    .describe('Fraction of every class of the train split that is held out for validation; 0 for none.'),
+  augment: z
+    .array(z.enum(['crop', 'flip']))
+    .describe('Random changes of train images: crop (a shifted cut out of a black border), flip (left to right).'),
+  padding: z.int().positive().default(4).describe('Width in pixels of the border that crop cuts from.'),
+  dataSeed: z
+    .int()
+    .nonnegative()
+    .default(0)
+    .describe(
+      "Seed of what stays the same in runs of different seeds: the validation split and `randomLabels`' labels.",
+    ),
+  randomLabels: classNumbers.describe(
+    'Class numbers whose train labels are replaced by uniformly random ones, for teachers that are wrong on purpose.',
+  ),
+  without: classNumbers.describe('Class numbers left out of train and validation, for teachers that never saw them.'),
+};
+
+/** What is left of each split for a quick run. */
+export const limitOption = z
+  .strictObject({
+    train: z.int().positive().optional().describe('Train samples at most.'),
+    validation: z.int().positive().optional().describe('Validation samples at most.'),
+    test: z.int().positive().optional().describe('Test samples at most.'),
+  })
+  .default({})
+  .describe('Uses fewer samples of a split, as evenly over the classes as they allow.');
+
+/** {@link commonOptions} after validation. */
+export type CommonOptions = { [K in keyof typeof commonOptions]: z.output<(typeof commonOptions)[K]> };
+export type Limit = z.output<typeof limitOption>;

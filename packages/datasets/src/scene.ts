@@ -1,0 +1,215 @@
+import type { Random } from '@retort/core';
+
+/** The first class number's shape and texture vary fastest over textures: class = 3 · shape + texture. */
+export const shapes = ['disc', 'square', 'triangle', 'cross'] as const;
+export const textures = ['plain', 'striped', 'dotted'] as const;
+
+export type Shape = (typeof shapes)[number];
+export type Texture = (typeof textures)[number];
+type Color = [number, number, number];
+
+/** Class names in label order: "plain disc", "striped disc" … */
+export const sceneClasses = shapes.flatMap((shape) => textures.map((texture) => `${texture} ${shape}`));
+
+/** How hard scenes are to read. */
+export interface SceneDifficulty {
+  /** Deviation of every channel of every pixel, in parts of full brightness. */
+  noise: number;
+  /** Pieces that lie about, on average. */
+  clutter: number;
+  /** Widest strip that covers the object, in parts of its radius; 0 for none. */
+  occlusion: number;
+  /** Least distance between the object's colors and between object and background, in parts of full brightness. */
+  contrast: number;
+  /** Radius of the object's circumscribed circle in parts of the image's size: least and greatest. */
+  radius: [number, number];
+}
+
+/** A colored piece in the plane; lengths in pixels, angles in radians. */
+interface Piece {
+  x: number;
+  y: number;
+  radius: number;
+  angle: number;
+  shape: Shape | 'bar';
+  color: Color;
+}
+
+/** Everything that is in an image, before its pixels. */
+export interface Scene {
+  label: number;
+  object: Piece & { texture: Texture; ink: Color; period: number; phase: number };
+  /** Colors of the top left and bottom right corners; between them a straight blend. */
+  background: [Color, Color];
+  clutter: Piece[];
+  /** A strip across the object, drawn last. */
+  occluder: Piece | undefined;
+  noise: number;
+}
+
+/** Draws what is in a scene of a class: place, size, rotation and colors say nothing about the class. */
+export function composeScene(random: Random, label: number, size: number, difficulty: SceneDifficulty): Scene {
+  const between = (low: number, high: number) => low + (high - low) * random.uniform();
+  const radius = size * between(...difficulty.radius);
+  const margin = 0.8 * radius;
+  const object = {
+    x: between(margin, size - margin),
+    y: between(margin, size - margin),
+    radius,
+    angle: between(0, 2 * Math.PI),
+    shape: shapes[Math.floor(label / textures.length)],
+    texture: textures[label % textures.length],
+    period: radius * between(0.5, 0.7),
+    phase: random.uniform(),
+  };
+  const ground = randomColor(random);
+  const color = colorAwayFrom(random, [ground], difficulty.contrast);
+  const ink = colorAwayFrom(random, [color, ground], difficulty.contrast);
+
+  const pieces = random.integer(Math.round(2 * difficulty.clutter) + 1);
+  const clutter = Array.from({ length: pieces }, (): Piece => ({
+    x: between(0, size),
+    y: between(0, size),
+    radius: size * between(0.05, 0.16),
+    angle: between(0, 2 * Math.PI),
+    shape: ([...shapes, 'bar'] as const)[random.integer(shapes.length + 1)],
+    color: randomColor(random),
+  }));
+  const occluder: Piece | undefined =
+    difficulty.occlusion > 0
+      ? {
+          x: object.x + between(-0.6, 0.6) * radius,
+          y: object.y + between(-0.6, 0.6) * radius,
+          // A bar is a fifth as wide as it is long.
+          radius: 5 * (radius / 2) * difficulty.occlusion * between(0.3, 1),
+          angle: between(0, Math.PI),
+          shape: 'bar',
+          color: randomColor(random),
+        }
+      : undefined;
+  return {
+    label,
+    object: { ...object, color, ink },
+    background: [ground, ground.map((c) => clamp(c + between(-0.2, 0.2))) as Color],
+    clutter,
+    occluder,
+    noise: difficulty.noise,
+  };
+}
+
+/**
+ * Paints a scene, anti-aliased by signed distances.
+ *
+ * @param random the noise
+ * @returns [size, size, 3] bytes
+ */
+export function paintScene(scene: Scene, size: number, random: Random): Uint8Array {
+  const canvas = new Float32Array(size * size * 3);
+  const [from, to] = scene.background;
+  for (let y = 0, i = 0; y < size; y++) {
+    for (let x = 0; x < size; x++) {
+      const blend = (x + y) / (2 * size - 2);
+      for (let c = 0; c < 3; c++) canvas[i++] = from[c] + (to[c] - from[c]) * blend;
+    }
+  }
+  for (const piece of scene.clutter) paintPiece(canvas, size, piece, () => 0, piece.color);
+  const { object, occluder } = scene;
+  paintPiece(canvas, size, object, (u, v) => inkAt(object, u, v), object.ink);
+  if (occluder) paintPiece(canvas, size, occluder, () => 0, occluder.color);
+  return toBytes(canvas, scene.noise, random);
+}
+
+/** Blends a piece over the canvas; `ink(u, v)` in [0, 1] mixes a second color in at a place in the piece's own frame. */
+function paintPiece(
+  canvas: Float32Array,
+  size: number,
+  { x, y, radius, angle, shape, color }: Piece,
+  ink: (u: number, v: number) => number,
+  inkColor: Color,
+): void {
+  const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+  const [left, right] = [Math.max(0, Math.floor(x - radius - 1)), Math.min(size - 1, Math.ceil(x + radius + 1))];
+  const [top, bottom] = [Math.max(0, Math.floor(y - radius - 1)), Math.min(size - 1, Math.ceil(y + radius + 1))];
+  for (let row = top; row <= bottom; row++) {
+    for (let column = left; column <= right; column++) {
+      const [dx, dy] = [column + 0.5 - x, row + 0.5 - y];
+      const [u, v] = [cos * dx + sin * dy, cos * dy - sin * dx];
+      const coverage = clamp(0.5 - signedDistance(shape, u, v, radius));
+      if (coverage === 0) continue;
+      const mix = ink(u, v);
+      const i = (row * size + column) * 3;
+      for (let c = 0; c < 3; c++) {
+        canvas[i + c] += coverage * (color[c] + (inkColor[c] - color[c]) * mix - canvas[i + c]);
+      }
+    }
+  }
+}
+
+/** Pixels outside (positive) or inside (negative) a shape around the origin whose circumscribed circle has the radius. */
+export function signedDistance(shape: Shape | 'bar', u: number, v: number, radius: number): number {
+  switch (shape) {
+    case 'disc':
+      // The others lose their corners: the disc is smaller than its circle to be of about their area.
+      return Math.hypot(u, v) - 0.8 * radius;
+    case 'square':
+      return Math.max(Math.abs(u), Math.abs(v)) - Math.SQRT1_2 * radius;
+    case 'triangle':
+      return Math.max(v, Math.abs(u) * SIN_60 - v * 0.5) - 0.5 * radius;
+    case 'cross': {
+      const [long, short] = [Math.max(Math.abs(u), Math.abs(v)), Math.min(Math.abs(u), Math.abs(v))];
+      return Math.max(long - 0.95 * radius, short - 0.3 * radius);
+    }
+    case 'bar':
+      return Math.max(Math.abs(u) - radius, Math.abs(v) - 0.2 * radius);
+  }
+}
+
+const SIN_60 = Math.sqrt(3) / 2;
+
+/** Share of ink in an object's texture: stripes along u, dots on a square lattice. */
+function inkAt({ texture, period, phase }: Scene['object'], u: number, v: number): number {
+  if (texture === 'plain') return 0;
+  // Distances from the nearest line of the lattice, in pixels.
+  const du = Math.abs(u / period + phase - Math.round(u / period + phase)) * period;
+  if (texture === 'striped') return clamp(0.5 + period / 4 - du);
+  const dv = Math.abs(v / period - Math.round(v / period)) * period;
+  return clamp(0.5 + 0.38 * period - Math.hypot(du, dv));
+}
+
+/** Adds noise (the sum of four uniform bytes, which is normal within 2 % of its deviation) and rounds. */
+function toBytes(canvas: Float32Array, noise: number, random: Random): Uint8Array {
+  const bytes = new Uint8Array(canvas.length);
+  // A sum of four uniform bytes has mean 510 and variance 4 · (256² − 1) / 12.
+  const scale = (255 * noise) / Math.sqrt((4 * (256 ** 2 - 1)) / 12);
+  for (let i = 0; i < canvas.length; i++) {
+    let value = canvas[i] * 255;
+    if (noise > 0) {
+      const bits = random.bits();
+      value += scale * ((bits & 255) + ((bits >>> 8) & 255) + ((bits >>> 16) & 255) + (bits >>> 24) - 510);
+    }
+    bytes[i] = Math.max(0, Math.min(255, Math.round(value)));
+  }
+  return bytes;
+}
+
+function randomColor(random: Random): Color {
+  return [random.uniform(), random.uniform(), random.uniform()];
+}
+
+/** A color at least `distance` (per channel, root mean square) from others; the farthest of some tries otherwise. */
+function colorAwayFrom(random: Random, others: Color[], distance: number): Color {
+  let best = randomColor(random);
+  for (let attempt = 0; attempt < 20 && nearest(best, others) < distance; attempt++) {
+    const color = randomColor(random);
+    if (nearest(color, others) > nearest(best, others)) best = color;
+  }
+  return best;
+}
+
+function nearest(color: Color, others: Color[]): number {
+  return Math.min(...others.map((other) => Math.hypot(...color.map((c, i) => c - other[i])) / Math.sqrt(3)));
+}
+
+function clamp(value: number): number {
+  return Math.max(0, Math.min(1, value));
+}
