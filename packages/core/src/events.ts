@@ -20,6 +20,8 @@ export type RunEvent =
       stepsPerEpoch: number;
       batchSize: number;
       parameters: number;
+      classes: string[];
+      teachers: string[];
       resumedAt?: Position;
     }
   /** Every step, never logged: drives the progress bar. */

@@ -1,6 +1,8 @@
 export { z } from 'zod';
 export { box, discrete, simplex } from './agent.js';
 export type { ActionSpace, ActionTensors, Agent, AgentContext, Decision, Experience, UpdateReport } from './agent.js';
+export { backendPreference, coreBackends, startBackend } from './backend.js';
+export type { ImportModule } from './backend.js';
 export type { Batch, BatchAddress, Split } from './batch.js';
 export { Checkpoints, stateBytes } from './checkpoint.js';
 export { batchesPerEpoch } from './dataset.js';
@@ -13,7 +15,9 @@ export { readInputFile, sha256, writeWhole } from './files.js';
 export { isHostTensor } from './host-tensor.js';
 export type { HostTensor, Stateful, StateTree } from './host-tensor.js';
 export type { Loss, LossContext, LossValue } from './loss.js';
+export { loadPlugins } from './load-plugins.js';
 export type { ResolvedManifest } from './manifest.js';
+export { manifestJsonSchema } from './manifest-json-schema.js';
 export type { Metric, MetricBatch, MetricContext, MetricValue } from './metric.js';
 export { nearestHint } from './nearest-name.js';
 export { outputNamed, outputTensors } from './network-output.js';
@@ -22,13 +26,16 @@ export { partReference } from './part-reference.js';
 export type { PartReference } from './part-reference.js';
 export { defineLoss, definePart, definePlugin, Registry, RunScope } from './registry.js';
 export type { Backend, Needs, Part, PartDefinition, PartKind, PartKinds, Plugin } from './registry.js';
+export { resolveManifest, resolvePart, writtenManifest } from './resolve-manifest.js';
+export { composeRun, createRegistry, loadManifest, resume, run } from './run.js';
+export type { ComposedRun, ComposeOptions, RunOptions, RunOutcome } from './run.js';
 export { readLock, readLog, RunFolder } from './run-folder.js';
 export type { LoggedEvent } from './run-folder.js';
 export { decodeSafetensors, encodeSafetensors } from './safetensors.js';
 export { Random, Seeds } from './seeds.js';
 export type { Student, StudentContext } from './student.js';
 export type { Teacher, TeacherContext, TeacherDescription } from './teacher.js';
-export type { RunEstimate, Trainer, TrainerContext, TrainingResult } from './trainer.js';
+export type { RunEstimate, Trainer, TrainerContext, TrainingOptions, TrainingResult } from './trainer.js';
 export type {
   DistillationView,
   Reward,

@@ -62,6 +62,15 @@ export const manifestSchema = z.strictObject({
         .describe('Check the first so many replayed steps against the plain ones (backends that replay).'),
     })
     .prefault({}),
+  locked: z
+    .strictObject({
+      baseFolder: z.string(),
+      fingerprints: z.record(z.string(), z.string()),
+      versions: z.record(z.string(), z.string()),
+      backend: z.string(),
+    })
+    .optional()
+    .describe('Written into manifest.lock.yaml by a run; not for manifests.'),
 });
 
 /** A manifest with every part resolved and every default filled in. */

@@ -1,22 +1,33 @@
 import type { Checkpoints } from './checkpoint.js';
+import type { Split } from './batch.js';
 import type { Emit } from './events.js';
+import type { StateTree } from './host-tensor.js';
 import type { MetricValue } from './metric.js';
 import type { ResolvedManifest } from './manifest.js';
 import type { RunFolder } from './run-folder.js';
 import type { RunScope } from './registry.js';
 import type { Seeds } from './seeds.js';
 
-/** All a trainer is given. It takes every part from `scope` and names none. */
+/** All a trainer is given to compose a run. It takes every part from `scope` and names none. */
 export interface TrainerContext {
   manifest: ResolvedManifest;
   scope: RunScope;
   seeds: Seeds;
-  /** Absent for a dry composition (`retort validate`). */
-  folder?: RunFolder;
-  checkpoints?: Checkpoints;
   emit: Emit;
-  signal: AbortSignal;
+  /** The folder that relative paths in the manifest start from. */
   baseFolder: string;
+}
+
+/** Where and how a composed run goes. */
+export interface TrainingOptions {
+  folder: RunFolder;
+  checkpoints: Checkpoints;
+  /** The state to go on from; absent for a new run. */
+  resumeFrom?: StateTree;
+  /** When it fires, a checkpoint is written after the step in flight and the run ends as `interrupted`. */
+  signal: AbortSignal;
+  /** Tells the world and the run's log. */
+  emit: Emit;
 }
 
 export interface TrainingResult {
@@ -42,10 +53,12 @@ export interface RunEstimate {
 
 /** Parts composed into a run, checked, and not started. */
 export interface Trainer {
-  train(): Promise<TrainingResult>;
+  /** sha256 of the data set and of each teacher, recorded in the run and compared when it is resumed. */
+  readonly fingerprints: Record<string, string>;
+  train(options: TrainingOptions): Promise<TrainingResult>;
   /** Times a few steps on real batches; nothing is written. */
   estimate(): Promise<RunEstimate>;
-  /** Evaluates the student as it stands (freshly built or loaded) on a split. */
-  evaluate(split: 'train' | 'validation' | 'test'): Promise<Record<string, MetricValue>>;
+  /** Evaluates a saved student (`RUN/student/best`) on a split. */
+  evaluate(studentFolder: string, split: Split): Promise<Record<string, MetricValue>>;
   dispose(): Promise<void> | void;
 }

@@ -1,0 +1,196 @@
+import { z } from 'zod';
+import { InputError } from './errors.js';
+import { manifestSchema, type ResolvedManifest } from './manifest.js';
+import { formatPath, type ManifestPath, type ManifestSource } from './manifest-source.js';
+import { nearestHint } from './nearest-name.js';
+import { type PartReference, referenceMeta } from './part-reference.js';
+import type { Part, PartKind, Registry } from './registry.js';
+
+interface Issue {
+  path: ManifestPath;
+  message: string;
+}
+
+/**
+ * Validates a manifest against the registry: sections by the manifest's schema, each part's options by the part's own.
+ *
+ * @throws InputError that lists every fault with its path and line, unknown keys with the nearest valid name
+ */
+export function resolveManifest(source: ManifestSource, registry: Registry): ResolvedManifest {
+  const issues: Issue[] = [];
+  const resolved = resolveObject(registry, manifestSchema, source.value, [], [], issues);
+  if (issues.length > 0) throw issueError(issues, source);
+  return resolved as ResolvedManifest;
+}
+
+/** Resolves one part given in code, `{ use: 'sgd', momentum: 0.9 }` or `'sgd'`. @throws InputError */
+export function resolvePart<K extends PartKind>(
+  registry: Registry,
+  kind: K,
+  value: unknown,
+  path = kind as string,
+): PartReference<K> {
+  const issues: Issue[] = [];
+  const reference = resolveReference(registry, kind, undefined, value, [path], issues);
+  if (issues.length > 0) throw issueError(issues, { where: () => undefined });
+  return reference as PartReference<K>;
+}
+
+/** The plugins a manifest asks for, read before anything else can be validated. */
+export function pluginsOf(source: ManifestSource): string[] {
+  const { value } = source;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new InputError('a manifest is a map of sections: name, dataset, student, trainer, losses …', {
+      where: source.where([]),
+    });
+  }
+  const result = manifestSchema.shape.plugins.safeParse((value as Record<string, unknown>).plugins);
+  if (!result.success) {
+    throw new InputError('plugins: expected a list of packages or files', { where: source.where(['plugins']) });
+  }
+  return result.data;
+}
+
+/** Parses an object by its schema and resolves the parts among its values. */
+function resolveObject(
+  registry: Registry,
+  schema: z.ZodObject,
+  value: unknown,
+  path: ManifestPath,
+  furtherNames: string[],
+  issues: Issue[],
+): Record<string, unknown> | undefined {
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) issues.push(...describeIssue(issue, schema, path, furtherNames));
+    return undefined;
+  }
+  const resolved = { ...parsed.data } as Record<string, unknown>;
+  for (const [key, field] of Object.entries(schema.shape) as [string, z.ZodType][]) {
+    if (resolved[key] === undefined) continue;
+    const meta = referenceMeta(field);
+    if (meta) {
+      resolved[key] = resolveReference(registry, meta.partKind, meta.keys, resolved[key], [...path, key], issues);
+      continue;
+    }
+    const element = arrayElement(field);
+    const elementMeta = element && referenceMeta(element);
+    if (elementMeta) {
+      resolved[key] = (resolved[key] as unknown[]).map((item, i) =>
+        resolveReference(registry, elementMeta.partKind, elementMeta.keys, item, [...path, key, i], issues),
+      );
+    }
+  }
+  return resolved;
+}
+
+function resolveReference(
+  registry: Registry,
+  kind: PartKind,
+  keysSchema: z.ZodObject | undefined,
+  value: unknown,
+  path: ManifestPath,
+  issues: Issue[],
+): PartReference | undefined {
+  const written = typeof value === 'string' ? { use: value } : value;
+  const names = registry.list(kind).map(({ part }) => part.name);
+  if (typeof written !== 'object' || written === null || Array.isArray(written)) {
+    issues.push({ path, message: `expected a ${kind}: { use: NAME, … }; ${nearestHint('', names)}` });
+    return undefined;
+  }
+  const { use, ...rest } = written as Record<string, unknown>;
+  if (typeof use !== 'string') {
+    issues.push({ path, message: `which ${kind}? add use: NAME; ${nearestHint('', names)}` });
+    return undefined;
+  }
+  if (!registry.has(kind, use)) {
+    issues.push({ path: [...path, 'use'], message: `no ${kind} is called "${use}"; ${nearestHint(use, names)}` });
+    return undefined;
+  }
+  const part: Part = registry.get(kind, use);
+  const isKey = (name: string) => keysSchema !== undefined && name in keysSchema.shape;
+  const pick = (wanted: boolean) => Object.fromEntries(Object.entries(rest).filter(([name]) => isKey(name) === wanted));
+  const furtherNames = ['use', ...Object.keys(keysSchema?.shape ?? {})];
+  const keys = keysSchema ? resolveObject(registry, keysSchema, pick(true), path, [], issues) : {};
+  const options = resolveObject(registry, part.options, pick(false), path, furtherNames, issues);
+  if (!keys || !options) return undefined;
+  return { kind, use, options, keys, path: formatPath(path) };
+}
+
+function arrayElement(schema: z.ZodType): z.ZodType | undefined {
+  for (
+    let inner: unknown = schema;
+    inner instanceof z.ZodType;
+    inner = (inner.def as { innerType?: unknown }).innerType
+  ) {
+    if (inner instanceof z.ZodArray) return inner.element as z.ZodType;
+  }
+  return undefined;
+}
+
+function describeIssue(
+  issue: z.core.$ZodIssue,
+  schema: z.ZodObject,
+  path: ManifestPath,
+  furtherNames: string[],
+): Issue[] {
+  const at = [...path, ...(issue.path as (string | number)[])];
+  if (issue.code === 'unrecognized_keys') {
+    const names = [...furtherNames, ...Object.keys(objectAt(schema, issue.path)?.shape ?? {})];
+    return issue.keys.map((key) => ({ path: [...at, key], message: `unknown key; ${nearestHint(key, names)}` }));
+  }
+  if (issue.code === 'invalid_type' && issue.input === undefined)
+    return [{ path: at, message: `missing; expected ${issue.expected}` }];
+  if (issue.code === 'custom' && issue.input === undefined) return [{ path: at, message: 'missing' }];
+  return [{ path: at, message: issue.message }];
+}
+
+/** The object schema at a path inside another, through optional and default wrappers. */
+function objectAt(schema: z.ZodType, path: readonly PropertyKey[]): z.ZodObject | undefined {
+  let current: unknown = schema;
+  const unwrap = () => {
+    while (current instanceof z.ZodType && !(current instanceof z.ZodObject) && !(current instanceof z.ZodArray)) {
+      current = (current.def as { innerType?: unknown }).innerType;
+    }
+  };
+  unwrap();
+  for (const key of path) {
+    current =
+      current instanceof z.ZodArray ? current.element : (current as z.ZodObject | undefined)?.shape[key as string];
+    unwrap();
+  }
+  return current instanceof z.ZodObject ? current : undefined;
+}
+
+function issueError(issues: Issue[], source: Pick<ManifestSource, 'where'>): InputError {
+  const [first, ...others] = issues.map(({ path, message }) => ({
+    text: `${formatPath(path) || 'manifest'}: ${message}`,
+    where: source.where(path),
+  }));
+  return new InputError(first.text, {
+    where: first.where,
+    hints: others.map(({ text, where }) => (where ? `also ${text} (${where})` : `also ${text}`)),
+  });
+}
+
+/** A resolved manifest as it would be written, every default spelled out. Resolving it again gives the same. */
+export function writtenManifest(manifest: ResolvedManifest): Record<string, unknown> {
+  return write(manifest) as Record<string, unknown>;
+}
+
+function write(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(write);
+  if (typeof value !== 'object' || value === null) return value;
+  if (isReference(value)) {
+    return { ...(write(value.keys) as object), use: value.use, ...(write(value.options) as object) };
+  }
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, item]) => item !== undefined)
+      .map(([key, item]) => [key, write(item)]),
+  );
+}
+
+function isReference(value: object): value is PartReference {
+  return 'use' in value && 'options' in value && 'kind' in value && 'keys' in value;
+}

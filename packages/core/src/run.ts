@@ -1,0 +1,197 @@
+import { join, resolve } from 'node:path';
+import { stringify } from 'yaml';
+import { backendsPlugin, startBackend } from './backend.js';
+import { Checkpoints } from './checkpoint.js';
+import { InputError } from './errors.js';
+import type { Emit, RunEvent } from './events.js';
+import { loadPlugins } from './load-plugins.js';
+import type { ResolvedManifest } from './manifest.js';
+import {
+  applySettings,
+  expandEnvironment,
+  manifestFromValue,
+  type ManifestSource,
+  parseManifest,
+  readManifest,
+} from './manifest-source.js';
+import { type Plugin, Registry, type RunScope } from './registry.js';
+import { pluginsOf, resolveManifest, writtenManifest } from './resolve-manifest.js';
+import { readLock, RunFolder } from './run-folder.js';
+import { Seeds } from './seeds.js';
+import type { Trainer, TrainingResult } from './trainer.js';
+
+export interface ComposeOptions {
+  /** Parts to compose from; a manifest's own `plugins` are added. */
+  plugins: readonly Plugin[];
+  /** `key.path=value` settings over the manifest. */
+  set?: readonly string[];
+  /** Where relative paths of a manifest given as a value start; the current folder if not given. */
+  baseFolder?: string;
+  onEvent?: Emit;
+}
+
+/** A run that is composed and checked but not started. */
+export interface ComposedRun {
+  manifest: ResolvedManifest;
+  trainer: Trainer;
+  scope: RunScope;
+  seeds: Seeds;
+  backend: string;
+  baseFolder: string;
+  dispose(): Promise<void>;
+}
+
+export interface RunOptions extends ComposeOptions {
+  signal?: AbortSignal;
+  /** Replace a run that is already in the folder. */
+  overwrite?: boolean;
+}
+
+export interface RunOutcome extends TrainingResult {
+  folder: string;
+}
+
+/** A registry with tfjs's own backends and these plugins. */
+export function createRegistry(plugins: readonly Plugin[]): Registry {
+  const registry = new Registry().use(backendsPlugin);
+  for (const plugin of plugins) registry.use(plugin);
+  return registry;
+}
+
+/** Reads, validates and resolves a manifest: a file's path, or a value. Nothing is loaded but plugins. */
+export async function loadManifest(
+  manifest: string | object,
+  { plugins, set = [], baseFolder }: ComposeOptions,
+): Promise<{ manifest: ResolvedManifest; registry: Registry; baseFolder: string }> {
+  const read = typeof manifest === 'string' ? readManifest(manifest) : manifestFromValue(manifest, baseFolder);
+  return loadSource(applySettings(read, set), plugins);
+}
+
+async function loadSource(source: ManifestSource, plugins: readonly Plugin[]) {
+  const expanded = expandEnvironment(source);
+  const registry = createRegistry(plugins);
+  await loadPlugins(pluginsOf(expanded), expanded.baseFolder, registry);
+  return { manifest: resolveManifest(expanded, registry), registry, baseFolder: expanded.baseFolder };
+}
+
+/** Validates a manifest, starts its backend, loads data and teachers and builds the student. Nothing is written. */
+export async function composeRun(manifest: string | object, options: ComposeOptions): Promise<ComposedRun> {
+  return compose(await loadManifest(manifest, options), options.onEvent ?? ignore);
+}
+
+async function compose(
+  { manifest, registry, baseFolder }: { manifest: ResolvedManifest; registry: Registry; baseFolder: string },
+  emit: Emit,
+): Promise<ComposedRun> {
+  const backend = await startBackend(registry, manifest.backend, emit);
+  const scope = registry.createScope();
+  const seeds = new Seeds(manifest.seed);
+  try {
+    const trainer = await scope.create(manifest.trainer, { manifest, scope, seeds, emit, baseFolder });
+    return { manifest, trainer, scope, seeds, backend, baseFolder, dispose: () => scope.dispose() };
+  } catch (error) {
+    await scope.dispose();
+    throw error;
+  }
+}
+
+/**
+ * Runs a manifest from start to end.
+ *
+ * @param manifest a file's path, or the manifest as a value
+ * @throws InputError for what the user can mend, before anything is written; RunError for failures on the way
+ */
+export async function run(manifest: string | object, options: RunOptions): Promise<RunOutcome> {
+  const composed = await composeRun(manifest, options);
+  try {
+    const path = resolve(composed.manifest.run.folder ?? join('runs', composed.manifest.name));
+    const folder = RunFolder.create(path, lockText(composed), { overwrite: options.overwrite });
+    return await train(composed, folder, options, undefined);
+  } finally {
+    await composed.dispose();
+  }
+}
+
+/**
+ * Goes on with a run from its last checkpoint, or the one at `step`. The outcome is the same, bit for bit, as if it had never
+ * stopped.
+ *
+ * @throws InputError when the folder holds no run or the data or a teacher has changed; RunError for a damaged checkpoint
+ */
+export async function resume(folderPath: string, options: RunOptions & { step?: number }): Promise<RunOutcome> {
+  const text = readLock(folderPath);
+  const source = parseManifest(text, join(folderPath, 'manifest.lock.yaml'), folderPath);
+  const { locked } = source.value as ResolvedManifest;
+  if (!locked) throw new InputError(`${folderPath} has a manifest.lock.yaml without a "locked" section`);
+  const loaded = await loadSource({ ...source, baseFolder: locked.baseFolder }, options.plugins);
+  const backendBefore = locked.backend;
+  // The backend that was chosen, not the wish: another one would give other bits.
+  const composed = await compose(
+    { ...loaded, manifest: { ...loaded.manifest, backend: backendBefore } },
+    options.onEvent ?? ignore,
+  );
+  try {
+    for (const [what, fingerprint] of Object.entries(composed.trainer.fingerprints)) {
+      if (locked.fingerprints[what] !== fingerprint) {
+        throw new InputError(`${what} is not the one this run was started with`, {
+          hints: [
+            `then: ${locked.fingerprints[what] ?? 'absent'}`,
+            `now:  ${fingerprint}`,
+            'bring it back, or start a new run',
+          ],
+        });
+      }
+    }
+    const folder = RunFolder.open(folderPath);
+    const checkpoints = new Checkpoints(folder.file('checkpoints'), composed.manifest.run.checkpoint.keep);
+    const step = options.step ?? checkpoints.steps().at(-1);
+    if (step !== undefined && !checkpoints.steps().includes(step)) {
+      folder.close();
+      throw new InputError(`${folderPath} has no checkpoint at step ${step}`, {
+        hints: [`there are: ${checkpoints.steps().join(', ') || 'none'}`],
+      });
+    }
+    return await train(composed, folder, options, step);
+  } finally {
+    await composed.dispose();
+  }
+}
+
+async function train(
+  composed: ComposedRun,
+  folder: RunFolder,
+  options: RunOptions,
+  step: number | undefined,
+): Promise<RunOutcome> {
+  const { trainer } = composed;
+  const checkpoints = new Checkpoints(folder.file('checkpoints'), composed.manifest.run.checkpoint.keep);
+  try {
+    const resumeFrom = step === undefined ? undefined : checkpoints.read(step);
+    // What a killed run logged after its last checkpoint will be logged again.
+    folder.rewindLog(step ?? -1);
+    const result = await trainer.train({
+      folder,
+      checkpoints,
+      resumeFrom,
+      signal: options.signal ?? new AbortController().signal,
+      emit: (event) => tell(event, folder, options.onEvent),
+    });
+    return { ...result, folder: folder.path };
+  } finally {
+    folder.close();
+  }
+}
+
+function tell(event: RunEvent, folder: RunFolder, onEvent: Emit = ignore): void {
+  folder.log(event);
+  onEvent(event);
+}
+
+function lockText({ manifest, trainer, backend, baseFolder }: ComposedRun): string {
+  return stringify({
+    ...writtenManifest(manifest),
+    locked: { baseFolder, fingerprints: trainer.fingerprints, versions: { node: process.version }, backend },
+  });
+}
+
+function ignore(): void {}
