@@ -1,0 +1,28 @@
+import * as tf from '@tensorflow/tfjs';
+import type { Random, Student } from '@retort/core';
+import { countNetwork, inferShapes, ruleOf, type NetworkSpec } from './network-spec.js';
+
+/**
+ * Builds a network from its specification, of stock tfjs layers only. Initial values are drawn on the host, layer by layer
+ * in the order of the specification, so they depend on the stream alone and not on the backend.
+ */
+export function buildStudent(spec: NetworkSpec, name: string, random: Random): Student {
+  const shapes = inferShapes(spec);
+  const tensors = new Map([['image', tf.input({ shape: spec.imageShape, name: 'image' })]]);
+  for (const { name, from, config } of spec.layers) {
+    const rule = ruleOf(config);
+    const layer = rule.build(config, name);
+    const inputs = from.map((source) => tensors.get(source)!);
+    tensors.set(name, layer.apply(inputs.length === 1 ? inputs[0] : inputs) as tf.SymbolicTensor);
+    const values = rule.initialValues?.(config, shapes.get(from[0])!, random);
+    if (values) {
+      tf.tidy(() => layer.setWeights(values.map((data, i) => tf.tensor(data, layer.weights[i].shape as number[]))));
+    }
+  }
+  const outputs = Object.entries(spec.outputs);
+  return {
+    model: tf.model({ inputs: tensors.get('image')!, outputs: outputs.map(([, layer]) => tensors.get(layer)!), name }),
+    offers: Object.fromEntries(outputs.map(([output, layer]) => [output, shapes.get(layer)!])),
+    ...countNetwork(spec),
+  };
+}

@@ -1,0 +1,20 @@
+import type { LayerSpec } from './network-spec.js';
+
+interface ConvOptions {
+  filters: number;
+  size: number;
+  stride?: number;
+}
+
+/** Convolution and batch norm: layers `NAME_conv` and `NAME_norm`. */
+export function convNorm(name: string, from: string, options: ConvOptions): LayerSpec[] {
+  return [
+    { name: `${name}_conv`, from: [from], config: { type: 'conv', ...options } },
+    { name: `${name}_norm`, from: [`${name}_conv`], config: { type: 'batch-norm' } },
+  ];
+}
+
+/** {@link convNorm} and a ReLU, `NAME_relu`. */
+export function convNormRelu(name: string, from: string, options: ConvOptions): LayerSpec[] {
+  return [...convNorm(name, from, options), { name: `${name}_relu`, from: [`${name}_norm`], config: { type: 'relu' } }];
+}
