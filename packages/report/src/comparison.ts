@@ -1,0 +1,70 @@
+import { html, type Markup } from './html.js';
+import { lineChart } from './line-chart.js';
+import { duration, isFraction, plain, points } from './numbers.js';
+import { accuracySeries, formatMetric, metricFormat, statusBadge } from './run-section.js';
+import { finalValue, mainMetric, type RunSummary } from './run-summary.js';
+
+/** Several runs side by side: a table with differences to the first, and their accuracy in one chart. */
+export function comparison(runs: RunSummary[], names: string[]): Markup {
+  const all = runs.flatMap(({ finals }) => finals);
+  const metric = mainMetric(all) ?? 'top-1';
+  const split = all[0]?.split ?? 'test';
+  const value = (run: RunSummary, student: string) => finalValue(run.finals, split, student, metric);
+  const difference = (run: RunSummary, student: string) => {
+    const [mine, first] = [value(run, student), value(runs[0], student)];
+    if (run === runs[0] || mine === undefined || first === undefined) return '';
+    return isFraction(metric) ? points(mine - first) : plain(mine - first);
+  };
+  return html`<h2>Comparison</h2>
+    <div class="scroll">
+      <table>
+        <caption>
+          ${split} ${metric}; differences to the first run${isFraction(metric) && ' in percentage points'}
+        </caption>
+        <thead>
+          <tr>
+            <th scope="col">run</th>
+            ${['last', 'Δ', 'best', 'Δ', 'epochs', 'time', 'seed'].map((title) => html`<th scope="col" class="number">${title}</th>`)}
+            <th scope="col">status</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${runs.map(
+            (run, i) =>
+              html`<tr>
+                <th scope="row">${names[i]}</th>
+                ${[
+                  formatMetric(metric, value(run, 'last')),
+                  difference(run, 'last'),
+                  formatMetric(metric, value(run, 'best')),
+                  difference(run, 'best'),
+                  run.epochsDone,
+                  duration(run.seconds),
+                  run.seed ?? '–',
+                ].map((cell) => html`<td class="number">${cell}</td>`)}
+                <td>${statusBadge(run)}</td>
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    </div>
+    <div class="charts">
+      ${lineChart({
+        title: `Validation ${metric}`,
+        xLabel: 'epoch',
+        wide: true,
+        series: runs.map((run, i) => ({
+          name: names[i],
+          points: accuracySeries(run, metric).find(({ name }) => name === 'validation, last')?.points ?? [],
+        })),
+        ...metricFormat(metric),
+      })}
+    </div>`;
+}
+
+/** Names that tell the runs apart: where two are the same, the folder says which. */
+export function distinctNames(runs: RunSummary[]): string[] {
+  return runs.map((run) =>
+    runs.filter(({ name }) => name === run.name).length > 1 ? `${run.name} (${run.folder})` : run.name,
+  );
+}

@@ -1,0 +1,226 @@
+import type { Markup} from './html.js';
+import { html, type Content } from './html.js';
+import { plain } from './numbers.js';
+import { linearScale, logScale, type Scale } from './scale.js';
+
+/** One value of a series. `y` is undefined where the log holds no finite number. */
+export interface Point {
+  x: number;
+  y: number | undefined;
+}
+
+export interface Series {
+  name: string;
+  points: Point[];
+}
+
+export interface LineChart {
+  title: string;
+  /** Said under the title. */
+  note?: string;
+  xLabel: string;
+  series: Series[];
+  format?: (y: number) => string;
+  axisFormat?: (y: number) => string;
+  /** Values the y axis must reach, such as 0. */
+  include?: number[];
+  /** Values the y axis must not pass. */
+  limits?: [number, number];
+  /** A dashed line across. */
+  reference?: { y: number; label: string };
+  /** Takes the width of the page instead of one column. */
+  wide?: boolean;
+}
+
+/** Most points a line has after {@link thin}. */
+const mostPoints = 200;
+
+/** Above this ratio of the largest to the smallest of positive values, the y axis is logarithmic. */
+const logRatio = 100;
+
+/** Colors of the style sheet; beyond them dashes tell lines apart. */
+const colorCount = 6;
+
+/** A figure with an inline SVG, its legend, and what the tooltip script reads; nothing when no series has a finite value. */
+export function lineChart(chart: LineChart): Markup | undefined {
+  const series = chart.series.map((one) => ({ ...one, points: thin(one.points) }));
+  const finite = series.flatMap(({ points }) => points.filter((point) => point.y !== undefined)) as Required<Point>[];
+  if (finite.length === 0) return undefined;
+
+  const format = chart.format ?? plain;
+  const axisFormat = chart.axisFormat ?? format;
+  const size = chart.wide ? { width: 720, height: 300 } : { width: 400, height: 236 };
+  const plot = { left: 52, right: size.width - 10, top: 10, bottom: size.height - 36 };
+
+  const ys = [...finite.map((point) => point.y as number), ...(chart.include ?? [])];
+  if (chart.reference) ys.push(chart.reference.y);
+  const [lowest, highest] = [Math.min(...ys), Math.max(...ys)];
+  const logarithmic = !chart.include && !chart.limits && lowest > 0 && highest / lowest > logRatio;
+  const y = logarithmic
+    ? logScale([lowest, highest], [plot.bottom, plot.top])
+    : linearScale([lowest, highest], [plot.bottom, plot.top], { tickCount: 4, limits: chart.limits });
+  const xs = series.flatMap(({ points }) => points.map((point) => point.x));
+  const x = linearScale([Math.min(...xs), Math.max(...xs)], [plot.left, plot.right], {
+    tickCount: chart.wide ? 10 : 5,
+    round: false,
+  });
+
+  const title = chart.title + (logarithmic ? ' (log scale)' : '');
+  return html`<figure class="${chart.wide ? 'chart wide' : 'chart'}">
+    <figcaption>${title}${chart.note && html`<small>${chart.note}</small>`}</figcaption>
+    <svg
+      viewBox="0 0 ${size.width} ${size.height}"
+      role="img"
+      aria-label="${title}"
+      data-tip="${tipData(series, x, format, chart.xLabel)}"
+    >
+      <title>${title}</title>
+      <desc>${series.map((one) => describe(one, format)).join('; ')}</desc>
+      ${axes(x, y, plot, chart.xLabel, axisFormat)} ${chart.reference && referenceLine(chart.reference, y, plot)}
+      ${series.map((one, i) => line(one, x, y, plot.bottom, i))}
+      <line class="cursor" y1="${plot.top}" y2="${plot.bottom}" hidden="" />
+      <rect
+        class="hit"
+        x="${plot.left}"
+        y="${plot.top}"
+        width="${plot.right - plot.left}"
+        height="${plot.bottom - plot.top}"
+      >
+        <title></title>
+      </rect>
+    </svg>
+    ${legend(series, format)}
+  </figure>`;
+}
+
+/** Means of equal runs of points, so that no line has more than {@link mostPoints}. Runs without a finite value stay gaps. */
+export function thin(points: Point[], most = mostPoints): Point[] {
+  if (points.length <= most) return points;
+  const size = Math.ceil(points.length / most);
+  return Array.from({ length: Math.ceil(points.length / size) }, (_, i) => {
+    const run = points.slice(i * size, (i + 1) * size);
+    const values = run.map((point) => point.y).filter((value) => value !== undefined);
+    return {
+      x: mean(run.map((point) => point.x)),
+      y: values.length > 0 ? mean(values) : undefined,
+    };
+  });
+}
+
+/** SVG path data through the points, broken where a value is missing. */
+export function linePath(points: Point[], x: (value: number) => number, y: (value: number) => number): string {
+  let pen = 'M';
+  let path = '';
+  for (const point of points) {
+    if (point.y === undefined) {
+      pen = 'M';
+    } else {
+      path += `${pen}${short(x(point.x))} ${short(y(point.y))}`;
+      pen = 'L';
+    }
+  }
+  return path;
+}
+
+function line({ points }: Series, x: Scale, y: Scale, bottom: number, index: number): Content {
+  const few = points.length <= 30;
+  const dots = points.filter(
+    (point, i) => point.y !== undefined && (few || (points[i - 1]?.y === undefined && points[i + 1]?.y === undefined)),
+  );
+  const gaps = points.filter((point) => point.y === undefined);
+  return html`<g class="${styleOf(index)}"
+    ><path class="line" d="${linePath(points, x, y)}" />${dots.map(
+      (point) => html`<circle cx="${short(x(point.x))}" cy="${short(y(point.y!))}" r="2.2" />`,
+    )}${gaps.map((point) => html`<text class="gap" x="${short(x(point.x))}" y="${bottom - 3}">×</text>`)}</g
+  >`;
+}
+
+function axes(
+  x: Scale,
+  y: Scale,
+  plot: { left: number; right: number; top: number; bottom: number },
+  xLabel: string,
+  format: (y: number) => string,
+): Content {
+  return [
+    y.ticks.map((tick) => {
+      const at = short(y(tick));
+      return html`<path class="grid" d="M${plot.left} ${at}H${plot.right}" /><text
+          class="end"
+          x="${plot.left - 6}"
+          y="${at}"
+          dy="0.35em"
+          >${format(tick)}</text
+        >`;
+    }),
+    html`<path class="axis" d="M${plot.left} ${plot.bottom}H${plot.right}" />`,
+    x.ticks.map(
+      (tick) => html`<text class="middle" x="${short(x(tick))}" y="${plot.bottom + 15}">${plain(tick)}</text>`,
+    ),
+    html`<text class="middle label" x="${(plot.left + plot.right) / 2}" y="${plot.bottom + 31}">${xLabel}</text>`,
+  ];
+}
+
+function referenceLine(
+  reference: { y: number; label: string },
+  y: Scale,
+  plot: { left: number; right: number },
+): Content {
+  const at = short(y(reference.y));
+  return html`<path class="reference" d="M${plot.left} ${at}H${plot.right}" /><text
+      class="end"
+      x="${plot.right}"
+      y="${Number(at) - 4}"
+      >${reference.label}</text
+    >`;
+}
+
+function legend(series: Series[], format: (y: number) => string): Content {
+  return html`<ul class="legend">
+    ${series.map((one, i) => {
+      const last = one.points.findLast((point) => point.y !== undefined)?.y;
+      return html`<li>
+        <svg class="${styleOf(i)}" viewBox="0 0 22 8" aria-hidden="true"><path class="line" d="M1 4H21" /></svg
+        >${one.name} <b>${last === undefined ? 'not finite' : format(last)}</b>
+      </li>`;
+    })}
+  </ul>`;
+}
+
+/** What the script shows at each x: `{ names, styles, rows: [[x in the drawing, label, text per series]] }`. */
+function tipData(series: Series[], x: Scale, format: (y: number) => string, xLabel: string): string {
+  const rows = new Map<number, (string | 0)[]>();
+  series.forEach(({ points }, i) => {
+    for (const point of points) {
+      if (!rows.has(point.x)) rows.set(point.x, new Array(series.length).fill(0));
+      rows.get(point.x)![i] = point.y === undefined ? 'not finite' : format(point.y);
+    }
+  });
+  return JSON.stringify({
+    names: series.map(({ name }) => name),
+    styles: series.map((_, i) => styleOf(i)),
+    rows: [...rows]
+      .sort(([a], [b]) => a - b)
+      .map(([value, texts]) => [Number(short(x(value))), `${xLabel} ${plain(Number(value.toFixed(2)))}`, texts]),
+  });
+}
+
+function describe({ name, points }: Series, format: (y: number) => string): string {
+  const values = points.map((point) => point.y).filter((value) => value !== undefined);
+  if (values.length === 0) return `${name}: no finite value`;
+  return `${name}: from ${format(values[0])} to ${format(values[values.length - 1])}`;
+}
+
+function styleOf(index: number): string {
+  const dashes = Math.floor(index / colorCount) % 3;
+  return `s${index % colorCount}${dashes ? ` dash${dashes}` : ''}`;
+}
+
+function mean(values: number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** A coordinate to a tenth, without trailing zeros. */
+export function short(value: number): string {
+  return String(Math.round(value * 10) / 10);
+}

@@ -1,0 +1,35 @@
+import { readLock, readLog, RunError, type LoggedEvent } from '@retort/core';
+
+/** What a report is made from. */
+export interface RunData {
+  /** As it was named; the report shows it and reads nothing from it. */
+  folder: string;
+  /** Text of manifest.lock.yaml; absent when it is damaged. */
+  manifest?: string;
+  events: LoggedEvent[];
+  /** What was wrong with the folder itself. */
+  problems: string[];
+}
+
+/**
+ * Reads a run folder: finished, interrupted or still being written.
+ *
+ * A damaged manifest is told in `problems`; the rest of the run can be looked at all the same.
+ *
+ * @throws InputError when the folder holds no run
+ */
+export function readRun(folder: string): RunData {
+  const run: RunData = { folder, events: readLog(folder).filter(isEvent), problems: [] };
+  try {
+    run.manifest = readLock(folder);
+  } catch (error) {
+    if (!(error instanceof RunError)) throw error;
+    run.problems.push(error.message);
+  }
+  return run;
+}
+
+/** A line that parses may still not be an event, such as the number left of a line that was cut at its start. */
+function isEvent(line: unknown): line is LoggedEvent {
+  return typeof line === 'object' && line !== null && typeof (line as { type?: unknown }).type === 'string';
+}

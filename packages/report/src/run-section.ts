@@ -1,0 +1,378 @@
+import { bars, classAccuracy, worstConfusions } from './class-accuracy.js';
+import { classTable, confusionMatrix, fewClasses } from './heat-map.js';
+import { html, type Content, type Markup } from './html.js';
+import { lineChart, type LineChart, type Series } from './line-chart.js';
+import { count, duration, finite, isFraction, moment, percent, plain } from './numbers.js';
+import { finalValue, mainMetric, type Evaluation, type RunSummary } from './run-summary.js';
+
+/** Everything about one run, below its title. */
+export function runSection(run: RunSummary): Markup {
+  const charts = trainingCharts(run);
+  const weights = teacherWeights(run);
+  const evaluation = finalEvaluation(run);
+  return html`${facts(run)}${warnings(run)}${tiles(run)}
+  ${
+    charts.length > 0 &&
+    html`<h2>Training</h2>
+      <div class="charts">${charts}</div>`
+  }
+  ${weights}${evaluation}
+  ${
+    run.manifest !== undefined &&
+    html`<h2>Manifest</h2>
+      <details>
+        <summary>Resolved manifest</summary>
+        <pre>${run.manifest}</pre>
+      </details>`
+  }`;
+}
+
+/** `Finished`, `Interrupted` … as a badge. */
+export function statusBadge(run: RunSummary): Markup {
+  const words = { finished: 'finished', interrupted: 'interrupted', 'no end': 'not finished', empty: 'nothing logged' };
+  return html`<span class="status ${run.status === 'finished' && 'finished'}">${words[run.status]}</span>`;
+}
+
+/** Where on the x axis something that was logged at `epoch` and `step` stands: epochs done by then. */
+export function epochsAt(run: RunSummary, { epoch, step }: { epoch: number; step: number }): number {
+  return run.stepsPerEpoch ? (step + 1) / run.stepsPerEpoch : epoch + 1;
+}
+
+function facts(run: RunSummary): Content {
+  const progress =
+    run.epochs === undefined ? undefined : `${run.status === 'finished' ? '' : `${run.epochsDone} of `}${run.epochs}`;
+  const list: [string, Content][] = [
+    ['Started', run.started && moment(run.started)],
+    ['Epochs', progress],
+    ['Batch', run.batchSize],
+    ['Seed', run.seed],
+    [
+      'Backend',
+      run.backend && html`${run.backend}${run.backendReason && html` <small>(${run.backendReason})</small>`}`,
+    ],
+    ...run.parts,
+    ['Folder', html`<code>${run.folder}</code>`],
+    ['Resumed', run.resumedAt.map(({ epoch, step }) => `in epoch ${epoch + 1}, step ${step}`).join('; ')],
+  ];
+  const notes = {
+    finished: undefined,
+    interrupted: html`<p>This run was interrupted; <code>retort resume ${run.folder}</code> goes on with it.</p>`,
+    'no end': html`<p>The log has no end: the run is still going, or was stopped without notice.</p>`,
+    empty: html`<p>Nothing was logged yet.</p>`,
+  };
+  return html`<dl class="facts">
+      ${list.map(
+        ([name, value]) =>
+          value !== undefined &&
+          value !== '' &&
+          html`<div>
+            <dt>${name}</dt>
+            <dd>${value}</dd>
+          </div>`,
+      )}
+    </dl>
+    ${notes[run.status]}`;
+}
+
+function warnings({ warnings: list }: RunSummary): Content {
+  return (
+    list.length > 0 &&
+    html`<ul class="warnings" aria-label="Warnings">
+      ${list.map(
+        ({ message, time, count: times }) =>
+          html`<li>${message} <small>${time && moment(time)}${times > 1 && `, ${times} times`}</small></li>`,
+      )}
+    </ul>`
+  );
+}
+
+function tiles(run: RunSummary): Content {
+  const metric = mainMetric(run.finals);
+  const list: [string, string][] = [];
+  if (metric !== undefined) {
+    for (const { split, student, values } of run.finals) {
+      if (split === 'train') continue;
+      list.push([
+        `${[split, metric].filter(Boolean).join(' ')}, ${student} student`,
+        formatMetric(metric, values[metric]),
+      ]);
+    }
+    const judged = run.finals.find(({ values }) => finite(values['calibration-error']) !== undefined);
+    if (judged)
+      list.push([
+        `${judged.split} calibration error, ${judged.student}`,
+        formatMetric('calibration-error', judged.values['calibration-error']),
+      ]);
+  }
+  if (run.seconds !== undefined) list.push(['training time', duration(run.seconds)]);
+  const speeds = run.epochLog.map((epoch) => finite(epoch.imagesPerSecond)).filter((speed) => speed !== undefined);
+  if (speeds.length > 0) list.push(['images per second, mean', count(speeds.reduce((a, b) => a + b) / speeds.length)]);
+  if (run.parameters !== undefined) list.push(['student parameters', count(run.parameters)]);
+  return (
+    list.length > 0 &&
+    html`<dl class="tiles">
+      ${list.map(
+        ([name, value]) =>
+          html`<div>
+            <dt>${name}</dt>
+            <dd>${value}</dd>
+          </div>`,
+      )}
+    </dl>`
+  );
+}
+
+/** Accuracy on the held-out splits over time, a line per split and student. */
+export function accuracySeries(run: RunSummary, metric: string): Series[] {
+  const series = new Map<string, Series>();
+  for (const event of run.evaluations) {
+    const value = event.values[metric];
+    if (value === undefined || Array.isArray(value)) continue;
+    const name = `${event.split}, ${event.student}`;
+    if (!series.has(name)) series.set(name, { name, points: [] });
+    series.get(name)!.points.push({ x: epochsAt(run, event), y: finite(value) });
+  }
+  return [...series.values()];
+}
+
+function trainingCharts(run: RunSummary): Markup[] {
+  const metric = mainMetric(run.finals);
+  const { losses, groups } = loggedValues(run);
+  const charts: (Omit<LineChart, 'xLabel'> | undefined)[] = [
+    metric === undefined
+      ? undefined
+      : { title: sentence(metric), series: accuracySeries(run, metric), ...metricFormat(metric) },
+    { title: 'Loss terms', series: losses },
+    {
+      title: 'Learning rate',
+      series: [
+        { name: 'learning rate', points: run.steps.map((e) => ({ x: epochsAt(run, e), y: finite(e.learningRate) })) },
+      ],
+    },
+    {
+      title: 'Images per second',
+      series: [
+        { name: 'images/s', points: run.epochLog.map((e) => ({ x: epochsAt(run, e), y: finite(e.imagesPerSecond) })) },
+      ],
+      format: count,
+      include: [0],
+    },
+    ...['calibration-error', ...otherMetrics(run, metric)].map((name) => {
+      const series = accuracySeries(run, name);
+      // One point is in the table already.
+      return series.some(({ points }) => points.length > 1)
+        ? { title: sentence(name), series, ...metricFormat(name) }
+        : undefined;
+    }),
+    agreementChart(run),
+    ...groups.map(([title, series]) => ({ title: sentence(title), series })),
+  ];
+  return charts.flatMap((chart) => (chart && lineChart({ ...chart, xLabel: 'epoch' })) ?? []);
+}
+
+function otherMetrics(run: RunSummary, metric: string | undefined): string[] {
+  const names = new Set(run.evaluations.flatMap(({ values }) => Object.keys(values)));
+  return [...names].filter((name) => name !== metric && name !== 'calibration-error' && !name.startsWith('agreement/'));
+}
+
+function agreementChart(run: RunSummary): Omit<LineChart, 'xLabel'> | undefined {
+  const split = run.evaluations.find(({ split }) => split !== 'test')?.split;
+  const events = run.evaluations.filter((event) => event.split === split && event.student === 'last');
+  const names = [...new Set(events.flatMap(({ values }) => Object.keys(values)))].filter((n) =>
+    n.startsWith('agreement/'),
+  );
+  if (events.length < 2 || names.length === 0) return undefined;
+  return {
+    title: 'Agreement with each teacher',
+    note: `Share of ${split} samples with the same top-1 class.`,
+    series: names.map((name) => ({
+      name: name.slice('agreement/'.length),
+      points: events.map((event) => ({ x: epochsAt(run, event), y: finite(event.values[name]) })),
+    })),
+    ...metricFormat(names[0]),
+  };
+}
+
+/** What the steps and epochs logged: the loss terms together, `group/name` by group, anything else by itself. */
+function loggedValues(run: RunSummary): { losses: Series[]; groups: [string, Series[]][] } {
+  const stepNames = new Set(run.steps.flatMap(({ values }) => Object.keys(values)));
+  const epochNames = new Set(run.epochLog.flatMap(({ values }) => Object.keys(values)));
+  const losses: Series[] = [];
+  const groups = new Map<string, Series[]>();
+  for (const name of new Set([...stepNames, ...epochNames])) {
+    const events = stepNames.has(name) ? run.steps : run.epochLog;
+    const points = events
+      .filter(({ values }) => name in values)
+      .map((event) => ({ x: epochsAt(run, event), y: finite(event.values[name]) }));
+    const [group, ...rest] = name.split('/');
+    if (['loss', 'losses', 'total', ...run.lossIds].includes(group)) {
+      losses.push({ name, points });
+    } else {
+      if (!groups.has(group)) groups.set(group, []);
+      groups.get(group)!.push({ name: rest.join('/') || name, points });
+    }
+  }
+  return { losses, groups: [...groups] };
+}
+
+function teacherWeights(run: RunSummary): Content {
+  const heads = [...new Set(run.epochLog.flatMap(({ weights }) => Object.keys(weights ?? {})))];
+  const charts = heads.map((head) => {
+    const logged = new Set(run.epochLog.flatMap(({ weights }) => Object.keys(weights?.[head] ?? {})));
+    // In the order of the manifest, so that a teacher has one color throughout.
+    const teachers = [
+      ...run.teachers.filter((id) => logged.has(id)),
+      ...[...logged].filter((id) => !run.teachers.includes(id)),
+    ];
+    return lineChart({
+      title: headTitle(head, heads),
+      xLabel: 'epoch',
+      series: teachers.map((id) => ({
+        name: id,
+        points: run.epochLog
+          .filter(({ weights }) => weights?.[head] && id in weights[head])
+          .map((event) => ({ x: epochsAt(run, event), y: finite(event.weights![head][id]) })),
+      })),
+      format: (y) => y.toFixed(3),
+      axisFormat: plain,
+      include: [0],
+      reference: teachers.length > 1 ? { y: 1 / teachers.length, label: 'equal' } : undefined,
+    });
+  });
+  const byClass = run.epochLog.findLast(
+    ({ weightsByClass }) => weightsByClass && Object.keys(weightsByClass).length > 0,
+  );
+  const tables = Object.entries(byClass?.weightsByClass ?? {}).map(([head, values]) =>
+    classTable(
+      values,
+      run.teachers.length > 0 ? run.teachers : (values[0] ?? []).map((_, i) => `teacher ${i + 1}`),
+      classNamer(run),
+      headTitle(head, heads),
+      (value) => value.toFixed(3),
+    ),
+  );
+  return (
+    (charts.some(Boolean) || tables.length > 0) &&
+    html`<h2>Teacher weights</h2>
+      <p><small>Means over the samples of an epoch.</small></p>
+      <div class="charts">${charts}</div>
+      ${
+        tables.length > 0 &&
+        html`<h3>By class, epoch ${byClass!.epoch + 1}</h3>
+          <div class="pair">${tables}</div>`
+      }`
+  );
+}
+
+/** `generator-logit` is what the weight generator proposed, `logit` what the losses were multiplied by. */
+function headTitle(head: string, heads: string[]): string {
+  if (head.startsWith('generator-'))
+    return `Weights of the ${head.slice('generator-'.length)} losses, from the generator`;
+  return `Weights of the ${head} losses${heads.includes(`generator-${head}`) ? ', fused' : ''}`;
+}
+
+function finalEvaluation(run: RunSummary): Content {
+  const scalars = [...new Set(run.finals.flatMap(({ values }) => Object.keys(values)))].filter((name) =>
+    run.finals.some(({ values }) => values[name] !== undefined && !Array.isArray(values[name])),
+  );
+  if (run.finals.length === 0) return undefined;
+  const className = classNamer(run);
+  const withVector = (name: string, depth: 1 | 2) =>
+    // The best student is the one that is kept; test before validation.
+    [...run.finals]
+      .sort((a, b) => Number(b.student === 'best') - Number(a.student === 'best'))
+      .sort((a, b) => Number(b.split === 'test') - Number(a.split === 'test'))
+      .find(({ values }) => isArrayOf(values[name], depth));
+  const perClass = withVector('per-class-accuracy', 1);
+  const confusion = withVector('confusion', 2);
+  const agreements = withAgreement(run.finals);
+  return html`<h2>Evaluation</h2>
+    <div class="pair">${metricTable(run.finals, scalars)}${agreements}</div>
+    ${
+      perClass &&
+      html`<h3>Classes <small>${nameOf(perClass)}</small></h3>
+        ${classAccuracy(perClass.values['per-class-accuracy'] as number[], className)}`
+    }
+    ${
+      confusion &&
+      html`<h3>Confusion <small>${nameOf(confusion)}</small></h3>
+        <div class="pair">
+          ${confusionMatrix(confusion.values.confusion as number[][], className)}${worstConfusions(confusion.values.confusion as number[][], className, fewClasses / 2)}
+        </div>`
+    }`;
+}
+
+function metricTable(finals: Evaluation[], names: string[]): Content {
+  return (
+    names.length > 0 &&
+    html`<div class="scroll">
+      <table>
+        <caption>
+          As last measured
+        </caption>
+        <thead>
+          <tr>
+            <th scope="col">metric</th>
+            ${finals.map((one) => html`<th scope="col" class="number">${nameOf(one)}</th>`)}
+          </tr>
+        </thead>
+        <tbody>
+          ${names.map(
+            (name) =>
+              html`<tr>
+                <th scope="row">${name}</th>
+                ${finals.map(({ values }) => html`<td class="number">${formatMetric(name, values[name])}</td>`)}
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    </div>`
+  );
+}
+
+function withAgreement(finals: Evaluation[]): Content {
+  const prefix = 'agreement/';
+  const one = finals.find(({ values }) => Object.keys(values).some((name) => name.startsWith(prefix)));
+  if (!one) return undefined;
+  return bars(
+    `Agreement with each teacher (${nameOf(one)})`,
+    Object.keys(one.values)
+      .filter((name) => name.startsWith(prefix))
+      .map((name) => ({ name: name.slice(prefix.length), value: finalValue(finals, one.split, one.student, name) })),
+  );
+}
+
+function nameOf({ split, student }: Evaluation): string {
+  return [split, student].filter(Boolean).join(', ');
+}
+
+function isArrayOf(value: unknown, depth: 1 | 2): boolean {
+  return (
+    Array.isArray(value) && value.length > 0 && (depth === 1 ? !Array.isArray(value[0]) : value.every(Array.isArray))
+  );
+}
+
+function classNamer({ classes }: RunSummary): (index: number) => string {
+  return (index) => classes?.[index] ?? String(index);
+}
+
+/** A metric as text: percent for fractions; a value that went missing or was not finite is told so. */
+export function formatMetric(name: string, value: unknown): string {
+  if (value === null) return 'not finite';
+  return isFraction(name) ? percent(finite(value)) : plain(finite(value));
+}
+
+/** How a chart of the metric writes its numbers. */
+export function metricFormat(name: string): Pick<LineChart, 'format' | 'axisFormat' | 'limits'> {
+  if (!isFraction(name)) return {};
+  return {
+    format: (y) => percent(y),
+    axisFormat: (y) => `${plain(Number((y * 100).toPrecision(6)))}%`,
+    limits: [0, 1],
+  };
+}
+
+function sentence(name: string): string {
+  const words = name.replace(/-(?=[a-z])/g, ' ');
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}

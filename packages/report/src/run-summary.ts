@@ -1,0 +1,206 @@
+import type { LoggedEvent, MetricValue, Position } from '@retort/core';
+import { parse } from 'yaml';
+import { finite } from './numbers.js';
+import type { RunData } from './run-data.js';
+
+export type EventOf<T extends LoggedEvent['type']> = Extract<LoggedEvent, { type: T }>;
+
+/** All metrics of one student on one split, as they stood last. */
+export interface Evaluation {
+  split: string;
+  student: string;
+  values: Record<string, MetricValue>;
+}
+
+/** What the report says about a run, gathered from its log and manifest. */
+export interface RunSummary {
+  name: string;
+  folder: string;
+  status: 'finished' | 'interrupted' | 'no end' | 'empty';
+  started?: string;
+  backend?: string;
+  backendReason?: string;
+  seed?: number;
+  epochs?: number;
+  epochsDone: number;
+  stepsPerEpoch?: number;
+  batchSize?: number;
+  parameters?: number;
+  /** Time spent in training, over every start and resume. */
+  seconds?: number;
+  resumedAt: Position[];
+  teachers: string[];
+  classes?: string[];
+  lossIds: string[];
+  /** Parts of the manifest in a word each: `['Student', 'cifar-resnet']`. */
+  parts: [string, string][];
+  steps: EventOf<'step'>[];
+  epochLog: EventOf<'epoch'>[];
+  evaluations: EventOf<'evaluation'>[];
+  /** Test first, then the other splits; in each the last student before the best. */
+  finals: Evaluation[];
+  warnings: { message: string; time: string; count: number }[];
+  manifest?: string;
+}
+
+export function summarize(run: RunData): RunSummary {
+  const of = <T extends LoggedEvent['type']>(type: T) =>
+    run.events.filter((event): event is EventOf<T> => event.type === type);
+  const starts = of('run-start');
+  const start = starts.at(-1) as (EventOf<'run-start'> & { classes?: unknown; teachers?: unknown }) | undefined;
+  const lastEdge = run.events.findLast((event) => event.type === 'run-start' || event.type === 'run-end');
+  const end = lastEdge?.type === 'run-end' ? lastEdge : undefined;
+  const epochLog = of('epoch');
+  const evaluations = of('evaluation');
+  const backend = of('backend').at(-1);
+  const manifest = readManifest(run.manifest);
+  const epochSeconds = epochLog.reduce((sum, epoch) => sum + (finite(epoch.seconds) ?? 0), 0);
+  // The clock of a resumed process starts again, that of its epochs does not.
+  const seconds = Math.max(finite(end?.seconds) ?? 0, epochSeconds);
+  return {
+    name: start?.name ?? manifest.name ?? run.folder.split(/[\\/]/).filter(Boolean).at(-1) ?? run.folder,
+    folder: run.folder,
+    status: run.events.length === 0 ? 'empty' : (end?.status ?? 'no end'),
+    started: run.events[0]?.time,
+    backend: backend?.name ?? manifest.backend,
+    backendReason: backend?.reason,
+    seed: manifest.seed,
+    epochs: finite(start?.epochs),
+    epochsDone: epochLog.length > 0 ? epochLog[epochLog.length - 1].epoch + 1 : 0,
+    stepsPerEpoch: finite(start?.stepsPerEpoch),
+    batchSize: finite(start?.batchSize),
+    parameters: finite(start?.parameters),
+    seconds: seconds > 0 ? seconds : undefined,
+    resumedAt: starts.flatMap((one) => (one.resumedAt ? [one.resumedAt] : [])),
+    teachers: names(start?.teachers) ?? (manifest.teachers.length > 0 ? manifest.teachers : weighedTeachers(epochLog)),
+    classes: names(start?.classes),
+    lossIds: manifest.lossIds,
+    parts: manifest.parts,
+    steps: of('step'),
+    epochLog,
+    evaluations,
+    finals: finalEvaluations(evaluations, end?.results),
+    warnings: countWarnings([
+      ...run.problems.map((message) => ({ message, time: '' })),
+      ...of('warning').map(({ message, time }) => ({ message, time })),
+    ]),
+    manifest: run.manifest,
+  };
+}
+
+/** Last value of every metric, by student and split; the results of the end (`{ best: { 'test/top-1': 0.8 } }`) win. */
+export function finalEvaluations(
+  evaluations: { split: string; student: string; values: Record<string, MetricValue> }[],
+  results: Record<string, Record<string, MetricValue>> = {},
+): Evaluation[] {
+  const finals = new Map<string, Evaluation>();
+  const add = (split: string, student: string, values: Record<string, MetricValue>) => {
+    const key = JSON.stringify([split, student]);
+    finals.set(key, { split, student, values: { ...finals.get(key)?.values, ...values } });
+  };
+  for (const { split, student, values } of evaluations) add(split, student, values ?? {});
+  for (const [student, values] of Object.entries(results)) {
+    for (const [name, value] of Object.entries(values)) {
+      const slash = name.indexOf('/');
+      const known = /^(train|validation|test)\//.test(name);
+      add(known ? name.slice(0, slash) : '', student, { [known ? name.slice(slash + 1) : name]: value });
+    }
+  }
+  const rank = (known: string[], name: string) => (known.includes(name) ? known.indexOf(name) : known.length);
+  return [...finals.values()].sort(
+    (a, b) =>
+      rank(['test', 'validation', 'train'], a.split) - rank(['test', 'validation', 'train'], b.split) ||
+      rank(['last', 'best'], a.student) - rank(['last', 'best'], b.student),
+  );
+}
+
+/** The metric a run is judged by: top-1 where it was measured, else the first that is one number. */
+export function mainMetric(finals: Evaluation[]): string | undefined {
+  const scalars = finals.flatMap(({ values }) => Object.keys(values).filter((name) => !Array.isArray(values[name])));
+  return scalars.includes('top-1') ? 'top-1' : scalars[0];
+}
+
+/** A metric of the end as one finite number. */
+export function finalValue(finals: Evaluation[], split: string, student: string, metric: string): number | undefined {
+  return finite(finals.find((one) => one.split === split && one.student === student)?.values[metric]);
+}
+
+function countWarnings(warnings: { message: string; time: string }[]): RunSummary['warnings'] {
+  const counted = new Map<string, RunSummary['warnings'][number]>();
+  for (const warning of warnings) {
+    const known = counted.get(warning.message);
+    if (known) known.count++;
+    else counted.set(warning.message, { ...warning, count: 1 });
+  }
+  return [...counted.values()];
+}
+
+function weighedTeachers(epochLog: EventOf<'epoch'>[]): string[] {
+  return [...new Set(epochLog.flatMap(({ weights }) => Object.values(weights ?? {}).flatMap(Object.keys)))];
+}
+
+function names(value: unknown): string[] | undefined {
+  return Array.isArray(value) && value.length > 0 ? value.map(String) : undefined;
+}
+
+/** What the report needs of a manifest. Written by any version of ours, so nothing in it is taken for granted. */
+function readManifest(text: string | undefined): {
+  name?: string;
+  seed?: number;
+  backend?: string;
+  teachers: string[];
+  lossIds: string[];
+  parts: [string, string][];
+} {
+  const whole = asRecord(text === undefined ? undefined : parseYaml(text));
+  const manifest = 'manifest' in whole ? asRecord(whole.manifest) : whole;
+  const trainer = asRecord(manifest.trainer);
+  const trainerOptions = asRecord(trainer.options ?? trainer);
+  const teachers = asList(manifest.teachers);
+  const losses = asList(manifest.losses);
+  const parts: [string, string | undefined][] = [
+    ['Data set', partName(manifest.dataset)],
+    ['Student', partName(manifest.student)],
+    ['Teachers', teachers.map((part) => [idOf(part), partName(part)].filter(Boolean).join(': ')).join(', ')],
+    ['Trainer', partName(manifest.trainer)],
+    ['Weighting', partName(trainerOptions.weighting)],
+    ['Agent', partName(manifest.agent)],
+    ['Losses', losses.map((part) => idOf(part) ?? partName(part)).join(', ')],
+  ];
+  return {
+    name: typeof manifest.name === 'string' ? manifest.name : undefined,
+    seed: finite(manifest.seed),
+    backend: typeof manifest.backend === 'string' ? manifest.backend : undefined,
+    teachers: teachers.map(idOf).filter((id) => id !== undefined),
+    lossIds: losses.map((part) => idOf(part) ?? partName(part)).filter((id) => id !== undefined),
+    parts: parts.filter((part): part is [string, string] => Boolean(part[1])),
+  };
+}
+
+function parseYaml(text: string): unknown {
+  try {
+    return parse(text);
+  } catch {
+    return undefined; // shown as text all the same
+  }
+}
+
+function partName(part: unknown): string | undefined {
+  if (typeof part === 'string') return part;
+  const { use } = asRecord(part);
+  return typeof use === 'string' ? use : undefined;
+}
+
+function idOf(part: unknown): string | undefined {
+  const record = asRecord(part);
+  const id = record.id ?? asRecord(record.keys).id;
+  return id === undefined ? undefined : String(id);
+}
+
+function asRecord(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+}
+
+function asList(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [];
+}
