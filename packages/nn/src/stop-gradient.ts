@@ -1,20 +1,22 @@
 import * as tf from '@tensorflow/tfjs';
 
 /**
- * Runs `body` off the gradient tape: whatever it computes is a constant to the surrounding tf.variableGrads.
+ * Runs `body` off the gradient tape: whatever it computes is a constant to the surrounding tf.variableGrads. A tf.variableGrads
+ * inside it is one of its own.
  *
  * tfjs has no stopGradient. A tf.customGrad that returns zeros would keep the branch connected, and the backward pass would
  * compute and add those zeros; leaving the tape costs nothing.
  */
 export function untaped<T>(body: () => T): T {
   const { state } = tf.engine();
-  const tape = state.activeTape;
-  // The engine tests the tape for null to decide whether to record, whatever the type says.
-  (state as { activeTape: typeof tape | null }).activeTape = null;
+  const { gradientDepth, activeTape } = state;
+  // The engine records at a depth above 0, and starts a tape when a gradient is asked for at depth 0.
+  state.gradientDepth = 0;
   try {
     return body();
   } finally {
-    state.activeTape = tape;
+    state.gradientDepth = gradientDepth;
+    state.activeTape = activeTape;
   }
 }
 
