@@ -67,7 +67,7 @@ export function coreBackends(load: ImportModule = importModule): Part<'backend'>
           try {
             await load(specifier);
           } catch (error) {
-            if ((error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND')
+            if (['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND'].includes((error as NodeJS.ErrnoException).code ?? ''))
               throw new Error(`${specifier} is not installed`);
             throw new Error(`${specifier}: ${messageOf(error).split('\n')[0]}`);
           }

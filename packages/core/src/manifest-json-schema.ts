@@ -15,14 +15,16 @@ export function manifestJsonSchema(registry: Registry): JsonSchema {
       override: ({ zodSchema, jsonSchema }) => {
         const meta = referenceMeta(zodSchema as unknown as z.ZodType);
         if (!meta) return;
-        for (const key of Object.keys(jsonSchema)) if (key !== 'default') delete jsonSchema[key];
+        for (const key of Object.keys(jsonSchema))
+          if (key !== 'default' && key !== 'description') delete jsonSchema[key];
         jsonSchema.$ref = reference(meta.partKind, meta.keys);
       },
     }) as JsonSchema;
     return json;
   };
   const reference = (kind: PartKind, keys: z.ZodObject | undefined): string => {
-    const name = kind as string;
+    // A section's entries have keys of their own beside the part's options.
+    const name = keys ? `${kind}-entry` : (kind as string);
     if (!(name in definitions)) {
       definitions[name] = {}; // claimed first: a part may refer to its own kind
       const parts = registry.list(kind);

@@ -36,11 +36,11 @@ export function readManifest(file: string): ManifestSource {
 /** A manifest from text. */
 export function parseManifest(text: string, file: string, baseFolder: string): ManifestSource {
   const lineCounter = new LineCounter();
-  const document = parseDocument(text, { lineCounter });
+  const document = parseDocument(text, { lineCounter, prettyErrors: false });
   const error = document.errors[0];
   if (error) {
     throw new InputError(`${file} is not valid YAML: ${error.message.split('\n')[0]}`, {
-      where: `${file}:${error.linePos?.[0].line ?? 1}`,
+      where: `${file}:${lineCounter.linePos(error.pos[0]).line}`,
     });
   }
   const where = (path: ManifestPath): string => {
@@ -71,6 +71,7 @@ export function manifestFromValue(value: unknown, baseFolder = process.cwd()): M
  */
 export function applySettings(source: ManifestSource, settings: readonly string[]): ManifestSource {
   const value = structuredClone(source.value);
+  const places: { path: ManifestPath; setting: string }[] = [];
   for (const setting of settings) {
     const equals = setting.indexOf('=');
     if (equals < 1) throw new InputError(`--set ${setting}: write key=value, such as --set trainer.epochs=5`);
@@ -81,8 +82,12 @@ export function applySettings(source: ManifestSource, settings: readonly string[
     } catch (error) {
       throw new InputError(`--set ${setting}: the value is not valid YAML: ${messageOf(error).split('\n')[0]}`);
     }
+    const path: (string | number)[] = [];
     let target: unknown = value;
     keys.forEach((key, i) => {
+      if (typeof target !== 'object' || target === null) {
+        throw new InputError(`--set ${setting}: the manifest is not a map of sections`, { where: source.where([]) });
+      }
       const entry = Array.isArray(target) ? entryIndex(target, key, setting) : key;
       const container = target as Record<string | number, unknown>;
       if (i === keys.length - 1) container[entry] = parsed;
@@ -90,9 +95,15 @@ export function applySettings(source: ManifestSource, settings: readonly string[
       else if (typeof container[entry] === 'string') container[entry] = { use: container[entry] };
       else if (typeof container[entry] !== 'object' || container[entry] === null) container[entry] = {};
       target = container[entry];
+      path.push(entry);
     });
+    places.push({ path, setting });
   }
-  return { ...source, value };
+  const where = (path: ManifestPath) => {
+    const setting = places.findLast((place) => place.path.every((key, i) => key === path[i]))?.setting;
+    return setting === undefined ? source.where(path) : `--set ${setting}`;
+  };
+  return { ...source, value, where };
 }
 
 function entryIndex(list: unknown[], key: string, setting: string): number {

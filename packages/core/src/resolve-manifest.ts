@@ -62,10 +62,11 @@ function resolveObject(
 ): Record<string, unknown> | undefined {
   const parsed = schema.safeParse(value);
   if (!parsed.success) {
-    for (const issue of parsed.error.issues) issues.push(...describeIssue(issue, schema, path, furtherNames));
-    return undefined;
+    for (const issue of parsed.error.issues) issues.push(...describeIssue(issue, schema, value, path, furtherNames));
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
   }
-  const resolved = { ...parsed.data } as Record<string, unknown>;
+  // After a fault the parts are looked at as they were written, so that theirs are told in the same go.
+  const resolved = { ...(parsed.success ? parsed.data : (value as object)) } as Record<string, unknown>;
   for (const [key, field] of Object.entries(schema.shape) as [string, z.ZodType][]) {
     if (resolved[key] === undefined) continue;
     const meta = referenceMeta(field);
@@ -75,13 +76,13 @@ function resolveObject(
     }
     const element = arrayElement(field);
     const elementMeta = element && referenceMeta(element);
-    if (elementMeta) {
-      resolved[key] = (resolved[key] as unknown[]).map((item, i) =>
+    if (elementMeta && Array.isArray(resolved[key])) {
+      resolved[key] = resolved[key].map((item, i) =>
         resolveReference(registry, elementMeta.partKind, elementMeta.keys, item, [...path, key, i], issues),
       );
     }
   }
-  return resolved;
+  return parsed.success ? resolved : undefined;
 }
 
 function resolveReference(
@@ -94,13 +95,17 @@ function resolveReference(
 ): PartReference | undefined {
   const written = typeof value === 'string' ? { use: value } : value;
   const names = registry.list(kind).map(({ part }) => part.name);
+  const choices = names.length > 0 ? `choose from: ${names.join(', ')}` : `no ${kind} is registered`;
   if (typeof written !== 'object' || written === null || Array.isArray(written)) {
-    issues.push({ path, message: `expected a ${kind}: { use: NAME, … }; ${nearestHint('', names)}` });
+    issues.push({
+      path,
+      message: `expected the name of a ${kind} or { use: NAME, … }; got ${show(value)}; ${choices}`,
+    });
     return undefined;
   }
   const { use, ...rest } = written as Record<string, unknown>;
   if (typeof use !== 'string') {
-    issues.push({ path, message: `which ${kind}? add use: NAME; ${nearestHint('', names)}` });
+    issues.push({ path, message: `which ${kind}? add use: NAME; ${choices}` });
     return undefined;
   }
   if (!registry.has(kind, use)) {
@@ -131,6 +136,7 @@ function arrayElement(schema: z.ZodType): z.ZodType | undefined {
 function describeIssue(
   issue: z.core.$ZodIssue,
   schema: z.ZodObject,
+  value: unknown,
   path: ManifestPath,
   furtherNames: string[],
 ): Issue[] {
@@ -139,10 +145,33 @@ function describeIssue(
     const names = [...furtherNames, ...Object.keys(objectAt(schema, issue.path)?.shape ?? {})];
     return issue.keys.map((key) => ({ path: [...at, key], message: `unknown key; ${nearestHint(key, names)}` }));
   }
-  if (issue.code === 'invalid_type' && issue.input === undefined)
-    return [{ path: at, message: `missing; expected ${issue.expected}` }];
-  if (issue.code === 'custom' && issue.input === undefined) return [{ path: at, message: 'missing' }];
-  return [{ path: at, message: issue.message }];
+  const isMissing = valueAt(value, issue.path) === undefined;
+  if (isMissing && issue.code === 'invalid_type') return [{ path: at, message: `missing; expected ${issue.expected}` }];
+  if (isMissing) return [{ path: at, message: 'missing' }];
+  const received = valueAt(value, issue.path);
+  if (issue.code === 'invalid_value') {
+    return [
+      {
+        path: at,
+        message: `no such choice: ${show(received)}; ${nearestHint(String(received), issue.values.map(String))}`,
+      },
+    ];
+  }
+  const told =
+    issue.code === 'invalid_union'
+      ? `expected ${issue.errors.map(([inner]) => (inner as { expected?: string }).expected ?? 'something else').join(' or ')}`
+      : issue.message.replace(/^(Invalid input|Too small|Too big): |, received .*$/g, '');
+  return [{ path: at, message: `${told}; got ${show(received)}` }];
+}
+
+/** A value as a short text. */
+function show(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((inner, key) => (inner as Record<PropertyKey, unknown> | undefined)?.[key], value);
 }
 
 /** The object schema at a path inside another, through optional and default wrappers. */

@@ -70,7 +70,7 @@ export async function loadManifest(
 async function loadSource(source: ManifestSource, plugins: readonly Plugin[]) {
   const expanded = expandEnvironment(source);
   const registry = createRegistry(plugins);
-  await loadPlugins(pluginsOf(expanded), expanded.baseFolder, registry);
+  await loadPlugins(pluginsOf(expanded), expanded.baseFolder, registry, (index) => expanded.where(['plugins', index]));
   return { manifest: resolveManifest(expanded, registry), registry, baseFolder: expanded.baseFolder };
 }
 
@@ -102,11 +102,12 @@ async function compose(
  * @throws InputError for what the user can mend, before anything is written; RunError for failures on the way
  */
 export async function run(manifest: string | object, options: RunOptions): Promise<RunOutcome> {
-  const composed = await composeRun(manifest, options);
+  const told: RunEvent[] = [];
+  const composed = await composeRun(manifest, { ...options, onEvent: keeping(told, options.onEvent) });
   try {
     const path = resolve(composed.manifest.run.folder ?? join('runs', composed.manifest.name));
     const folder = RunFolder.create(path, lockText(composed), { overwrite: options.overwrite });
-    return await train(composed, folder, options, undefined);
+    return await train(composed, folder, options, undefined, told);
   } finally {
     await composed.dispose();
   }
@@ -124,11 +125,11 @@ export async function resume(folderPath: string, options: RunOptions & { step?: 
   const { locked } = source.value as ResolvedManifest;
   if (!locked) throw new InputError(`${folderPath} has a manifest.lock.yaml without a "locked" section`);
   const loaded = await loadSource({ ...source, baseFolder: locked.baseFolder }, options.plugins);
-  const backendBefore = locked.backend;
   // The backend that was chosen, not the wish: another one would give other bits.
+  const told: RunEvent[] = [];
   const composed = await compose(
-    { ...loaded, manifest: { ...loaded.manifest, backend: backendBefore } },
-    options.onEvent ?? ignore,
+    { ...loaded, manifest: { ...loaded.manifest, backend: locked.backend } },
+    keeping(told, options.onEvent),
   );
   try {
     for (const [what, fingerprint] of Object.entries(composed.trainer.fingerprints)) {
@@ -151,7 +152,7 @@ export async function resume(folderPath: string, options: RunOptions & { step?: 
         hints: [`there are: ${checkpoints.steps().join(', ') || 'none'}`],
       });
     }
-    return await train(composed, folder, options, step);
+    return await train(composed, folder, options, step, told);
   } finally {
     await composed.dispose();
   }
@@ -162,6 +163,7 @@ async function train(
   folder: RunFolder,
   options: RunOptions,
   step: number | undefined,
+  told: readonly RunEvent[],
 ): Promise<RunOutcome> {
   const { trainer } = composed;
   const checkpoints = new Checkpoints(folder.file('checkpoints'), composed.manifest.run.checkpoint.keep);
@@ -169,6 +171,7 @@ async function train(
     const resumeFrom = step === undefined ? undefined : checkpoints.read(step);
     // What a killed run logged after its last checkpoint will be logged again.
     folder.rewindLog(step ?? -1);
+    for (const event of told) folder.log(event);
     const result = await trainer.train({
       folder,
       checkpoints,
@@ -185,6 +188,14 @@ async function train(
 function tell(event: RunEvent, folder: RunFolder, onEvent: Emit = ignore): void {
   folder.log(event);
   onEvent(event);
+}
+
+/** Tells on, and keeps what was told before there was a folder to log it in. */
+function keeping(told: RunEvent[], onEvent: Emit = ignore): Emit {
+  return (event) => {
+    told.push(event);
+    onEvent(event);
+  };
 }
 
 function lockText({ manifest, trainer, backend, baseFolder }: ComposedRun): string {

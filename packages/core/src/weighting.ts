@@ -1,4 +1,4 @@
-import type { Tensor, Tensor1D, Tensor2D } from '@tensorflow/tfjs';
+import type { Tensor, Tensor1D, Tensor2D, Variable } from '@tensorflow/tfjs';
 import type { HostTensor, Stateful } from './host-tensor.js';
 import type { BatchTensors, NetworkOutput, OutputShapes } from './network-output.js';
 import type { PartReference } from './part-reference.js';
@@ -23,24 +23,42 @@ export interface DistillationView {
   similarity?: Tensor2D;
 }
 
-/** Per-teacher weights, [M] or [B, M]. */
+/** Which of the two sets of teacher weights: of losses on predictions, or of losses on features. */
+export type Head = 'logit' | 'feature';
+
+/** Per-teacher weights of one batch. */
 export interface TeacherWeights {
-  logit: Tensor;
-  feature: Tensor;
-  /** The learned part before it is fused with closed-form priors, when there is one. */
-  generator?: { logit: Tensor2D; feature: Tensor2D };
+  /** [B, M] per head in use; what multiplies the losses. */
+  fused: Partial<Record<Head, Tensor2D>>;
+  /** [B, M]: the learned part before it is fused with closed-form priors, where there is one. */
+  generator?: Partial<Record<Head, Tensor2D>>;
+  /** What `afterStep` is to be given; the step hands it out because nothing may be kept inside it. */
+  experience?: Record<string, Tensor>;
 }
 
-/** How much each teacher counts, per sample. */
+/** How much each teacher counts, per sample. A weighting whose part needs nothing from teachers runs without them. */
 export interface Weighting extends Partial<Stateful> {
+  /** What `weigh` reads and may assign. */
+  readonly variables?: Record<string, Variable>;
   /** Random numbers `weigh` needs for a batch of this size, drawn on the host before the step. */
   noise?(batchSize: number): Record<string, HostTensor>;
-  /** Inside the step. The trainer does not differentiate through the result. */
-  weigh(view: DistillationView, noise: Record<string, Tensor>): TeacherWeights;
-  /** Inside the step, after the student's update was computed: remember, and perhaps learn. */
-  observe?(view: DistillationView): void;
-  /** Between steps: `last` marks the end of an epoch. Returns scalars for the log when it learned. */
-  afterStep?(position: { epoch: number; step: number; last: boolean }): Record<string, Tensor> | undefined;
+  /**
+   * Inside the step: synchronous, and detached, for the trainer does not differentiate through the result.
+   *
+   * @param noise absent when evaluating: no exploration, no experience, nothing assigned
+   */
+  weigh(view: DistillationView, noise: Record<string, Tensor> | undefined): TeacherWeights;
+  /**
+   * Between steps: remembers the experience (cloning what it keeps) and perhaps learns.
+   *
+   * @returns scalars for the log when it learned; the trainer disposes them
+   */
+  afterStep?(
+    experience: Record<string, Tensor>,
+    position: { lastInEpoch: boolean },
+  ): Record<string, Tensor> | undefined;
+  /** Tensors held as memory between steps. */
+  readonly memoryTensors?: number;
   dispose?(): void;
 }
 
@@ -48,7 +66,9 @@ export interface WeightingContext {
   /** Teacher ids in manifest order. */
   teachers: { id: string; provides: OutputShapes }[];
   classes: string[];
-  /** KD temperature, for closed forms that need it. */
+  /** Heads that some loss is weighted by. */
+  heads: Head[];
+  /** Temperature of the distillation loss, for closed forms that need it. */
   temperature: number;
   /** The manifest's `agent`, for weightings that use one. */
   agent?: PartReference<'agent'>;
@@ -59,11 +79,13 @@ export interface WeightingContext {
   path: string;
 }
 
-/** Reward of each teacher for each sample and head, [B, M] each. Pure; called inside the step. */
-export type Reward = (view: DistillationView) => { logit: Tensor2D; feature: Tensor2D };
+/**
+ * What each teacher is worth for each sample and head, [B, M], on a scale of its own: the weighting centers and scales it.
+ * Pure; called inside the step.
+ */
+export type Reward = (view: DistillationView) => Record<Head, Tensor2D>;
 
 export interface RewardContext {
   temperature: number;
-  teachers: { id: string; provides: OutputShapes }[];
   path: string;
 }

@@ -14,7 +14,7 @@ export type { LoadedLayersModel } from './layers-model-files.js';
 export { namedWeights } from './named-weights.js';
 export type { NamedWeights } from './named-weights.js';
 export { forward } from './network-forward.js';
-export { bindOptimizer, gradientsOf } from './optimizer.js';
+export { bindOptimizer, gradientsOf, gradientsWithAux } from './optimizer.js';
 export type { BoundOptimizer, Optimizer, OptimizerInput, OptimizerUpdate } from './optimizer.js';
 export { resizeFeatureMap } from './resize.js';
 export { constant, cosine, multiStep, oneCycle, schedules } from './schedule.js';

@@ -1,6 +1,7 @@
 import type { StateTree } from '@retort/core';
 import * as tf from '@tensorflow/tfjs';
 import { loadVariables, saveVariables } from './host-tensors.js';
+import { untaped } from './stop-gradient.js';
 
 declare module '@retort/core' {
   interface PartKinds {
@@ -90,17 +91,41 @@ export function bindOptimizer(optimizer: Optimizer, parameters: Record<string, t
   };
 }
 
-/**
- * Value and gradients by parameter key. A parameter the value does not depend on has no entry.
- *
- * @param f the scalar to differentiate; other results may be passed out through tf.keep or a closure
- */
+/** Value and gradients by parameter key. A parameter the value does not depend on has no entry. */
 export function gradientsOf(
   f: () => tf.Scalar,
   parameters: Record<string, tf.Variable>,
 ): { value: tf.Scalar; gradients: Record<string, tf.Tensor> } {
-  const { value, grads } = tf.variableGrads(f, Object.values(parameters));
+  const { value, gradients } = gradientsWithAux(() => ({ value: f(), aux: {} }), parameters);
+  return { value, gradients };
+}
+
+/**
+ * {@link gradientsOf} a function that also hands out other tensors of its forward pass.
+ *
+ * @param f `value` is differentiated, `aux` is passed on without its history
+ */
+export function gradientsWithAux<A extends Record<string, tf.Tensor>>(
+  f: () => { value: tf.Scalar; aux: A },
+  parameters: Record<string, tf.Variable>,
+): { value: tf.Scalar; gradients: Record<string, tf.Tensor>; aux: A } {
+  let kept = {} as A;
+  const { value, grads } = tf.variableGrads(() => {
+    const result = f();
+    // variableGrads disposes whatever f made; what is wanted afterwards is kept through it.
+    kept = mapTensors(result.aux, (tensor) => untaped(() => tf.keep(tensor.clone())));
+    return result.value;
+  }, Object.values(parameters));
+  const aux = mapTensors(kept, (tensor) => {
+    const tracked = tensor.clone();
+    tensor.dispose();
+    return tracked;
+  });
   const gradients: Record<string, tf.Tensor> = {};
   for (const [key, { name }] of Object.entries(parameters)) if (grads[name]) gradients[key] = grads[name];
-  return { value, gradients };
+  return { value, gradients, aux };
+}
+
+function mapTensors<A extends Record<string, tf.Tensor>>(tensors: A, f: (tensor: tf.Tensor) => tf.Tensor): A {
+  return Object.fromEntries(Object.entries(tensors).map(([key, tensor]) => [key, f(tensor)])) as A;
 }
