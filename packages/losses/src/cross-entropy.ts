@@ -1,0 +1,44 @@
+import { defineLoss, InputError, z } from '@retort/core';
+import * as tf from '@tensorflow/tfjs';
+import { shapeOf } from './shapes.js';
+
+/** Cross-entropy of the student against the labels: the task loss. */
+export const crossEntropy = defineLoss({
+  name: 'cross-entropy',
+  summary: "The student's cross-entropy against the labels.",
+  needs: { student: ['logits'] },
+  options: z.strictObject({
+    labelSmoothing: z
+      .number()
+      .min(0)
+      .lt(1)
+      .default(0)
+      .describe('Share of the target spread evenly over all classes (Szegedy et al. 2016).'),
+  }),
+  create: ({ labelSmoothing }, context) => {
+    shapeOf('cross-entropy', context, 'student', 'logits', ['C']);
+    return {
+      apply: (student, _teacher, { label }) => {
+        if (!label) throw new InputError(`${context.path}: loss "cross-entropy" needs labels, the data set gives none`);
+        return { perSample: crossEntropyPerSample(student.logits!, label, labelSmoothing) };
+      },
+    };
+  },
+});
+
+/**
+ * −Σ_c q(c) · log softmax(z)(c), with q = (1 − ε) · onehot(y) + ε / C (Szegedy et al. 2016, §7).
+ *
+ * @param logits [B, C]
+ * @param label [B] int32 in [0, C)
+ * @param labelSmoothing ε in [0, 1)
+ * @returns [B], nats
+ */
+export function crossEntropyPerSample(logits: tf.Tensor2D, label: tf.Tensor1D, labelSmoothing = 0): tf.Tensor1D {
+  return tf.tidy(() => {
+    const logProbability = tf.logSoftmax(logits);
+    const ofLabel = logProbability.mul(tf.oneHot(label, logits.shape[1])).sum(1);
+    if (labelSmoothing === 0) return ofLabel.neg() as tf.Tensor1D;
+    return ofLabel.mul(labelSmoothing - 1).sub(logProbability.mean(1).mul(labelSmoothing)) as tf.Tensor1D;
+  });
+}

@@ -1,0 +1,50 @@
+import { defineLoss, z } from '@retort/core';
+import { untaped } from '@retort/nn';
+import * as tf from '@tensorflow/tfjs';
+import { createFeatureAdapter } from './feature-adapter.js';
+import { shapeOf } from './shapes.js';
+
+/** Mean squared difference of feature maps through an adapter (Romero et al. 2015, eq. 3). */
+export const fitnet = defineLoss({
+  name: 'fitnet',
+  summary: "Mean squared difference of feature maps, the student's through a trained adapter.",
+  needs: { student: ['featureMap'], teacher: ['featureMap'] },
+  options: z.strictObject({
+    normalize: z
+      .boolean()
+      .default(false)
+      .describe(
+        "Divide by the teacher's mean square feature over the batch, so that teachers with small features do not look " +
+          'closer than others. Off: the published loss.',
+      ),
+  }),
+  create: ({ normalize }, context) => {
+    const from = shapeOf('fitnet', context, 'student', 'featureMap', ['H', 'W', 'K']);
+    const to = shapeOf('fitnet', context, 'teacher', 'featureMap', ['H', 'W', 'K']);
+    const adapter = createFeatureAdapter(from, to, context.seeds.stream('init'));
+    return {
+      variables: adapter.variables,
+      state: adapter.state,
+      apply: (student, teacher, _batch, mode) => {
+        const adapted = adapter.apply(student.featureMap!, mode);
+        return { adapted, perSample: meanSquareDifference(adapted, teacher!.featureMap!, normalize) };
+      },
+      dispose: adapter.dispose,
+    };
+  },
+});
+
+/**
+ * Mean over (H, W, K) of (F_S − F_T)², divided, where `normalize` is set, by the mean of F_T² over (B, H, W, K).
+ *
+ * @param student [B, H, W, K]; gradients flow here only
+ * @param teacher [B, H, W, K]
+ * @returns [B]
+ */
+export function meanSquareDifference(student: tf.Tensor4D, teacher: tf.Tensor4D, normalize = false): tf.Tensor1D {
+  return tf.tidy(() => {
+    const difference = student.sub(teacher).square().mean<tf.Tensor1D>([1, 2, 3]);
+    // A dead map (all zeros) gives a large, finite loss.
+    return normalize ? difference.div(untaped(() => teacher.square().mean().add(1e-8))) : difference;
+  });
+}

@@ -1,0 +1,10 @@
+import { Registry } from '@retort/core';
+import { plugin } from './index.js';
+
+it('registers its losses with a description for every option', () => {
+  const parts = new Registry().use(plugin).list('loss');
+  expect(parts.map(({ part }) => part.name)).toEqual(['cross-entropy', 'kd', 'fitnet', 'cosine']);
+  for (const { part } of parts) {
+    for (const option of Object.values(part.options.shape)) expect(option.description).toMatch(/\.$/);
+  }
+});
