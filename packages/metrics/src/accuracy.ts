@@ -1,0 +1,57 @@
+import { definePart, InputError, type Metric, type MetricContext, z } from '@retort/core';
+import { mean } from './mean.js';
+
+/** Share of samples whose label has the largest logit. */
+export const top1 = definePart('metric', {
+  name: 'top-1',
+  summary: 'Share of samples whose label has the largest logit.',
+  options: z.strictObject({}),
+  create: (_options, context) => topK('top-1', 1, context),
+});
+
+/** Share of samples whose label is among the five largest logits. */
+export const top5 = definePart('metric', {
+  name: 'top-5',
+  summary: 'Share of samples whose label is among the five largest logits.',
+  options: z.strictObject({}),
+  create: (_options, context) => topK('top-5', 5, context),
+});
+
+/**
+ * Of equal logits the class that comes first counts as larger. A sample with a NaN logit counts as wrong.
+ *
+ * @throws InputError when there are fewer than k classes
+ */
+function topK(name: string, k: number, { classes, path }: MetricContext): Metric {
+  if (classes.length < k) {
+    throw new InputError(`${path}: metric "${name}" needs at least ${k} classes, the data set has ${classes.length}`, {
+      hints: ['every answer would count as right; take top-1'],
+    });
+  }
+  let [correct, count] = [0, 0];
+  return {
+    update({ size, logits, label }) {
+      for (let i = 0; i < size; i++) {
+        if (labelRank(logits, i, classes.length, label[i]) < k) correct++;
+      }
+      count += size;
+    },
+    result: () => ({ [name]: mean(correct, count, name) }),
+  };
+}
+
+/**
+ * How many classes stand before the label when sorted by logit, equal ones in class order; Infinity with a NaN in the row.
+ *
+ * @param logits row-major [B, C]
+ */
+export function labelRank(logits: Float32Array, row: number, classes: number, label: number): number {
+  const own = logits[row * classes + label];
+  let rank = 0;
+  for (let c = 0; c < classes; c++) {
+    const other = logits[row * classes + c];
+    if (Number.isNaN(other)) return Infinity;
+    if (other > own || (other === own && c < label)) rank++;
+  }
+  return rank;
+}
