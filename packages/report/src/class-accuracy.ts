@@ -9,16 +9,16 @@ export function classAccuracy(values: (number | null)[], className: (index: numb
   const sorted = entries
     .filter((entry): entry is { name: string; value: number } => entry.value !== undefined)
     .sort((a, b) => a.value - b.value);
-  const width = 700 / sorted.length;
+  const width = 684 / sorted.length;
   const title = `Accuracy of ${entries.length} classes, lowest to highest`;
   return html`<figure class="chart wide columns">
       <figcaption>${title}</figcaption>
       <svg viewBox="0 0 750 190" role="img" aria-label="${title}">
         <title>${title}</title>
-        ${[0, 0.5, 1].map((tick) => html`<path class="grid" d="M46 ${170 - tick * 160}H746" /><text class="end" x="40" y="${170 - tick * 160}" dy="0.35em">${percent(tick, 0)}</text>`)}
+        ${[0, 0.5, 1].map((tick) => html`<path class="grid" d="M62 ${170 - tick * 160}H746" /><text class="end" x="56" y="${170 - tick * 160}" dy="0.35em">${percent(tick, 0)}</text>`)}
         <path
           class="bar"
-          d="${sorted.map(({ value }, i) => `M${(46 + i * width).toFixed(2)} 170v${(-value * 160).toFixed(2)}h${(width * 0.8).toFixed(2)}V170z`).join('')}"
+          d="${sorted.map(({ value }, i) => `M${(62 + i * width).toFixed(2)} 170v${(-value * 160).toFixed(2)}h${(width * 0.8).toFixed(2)}V170z`).join('')}"
         />
       </svg>
     </figure>

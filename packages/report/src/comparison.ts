@@ -1,7 +1,7 @@
 import { html, type Markup } from './html.js';
 import { lineChart } from './line-chart.js';
 import { duration, isFraction, plain, points } from './numbers.js';
-import { accuracySeries, formatMetric, metricFormat, statusBadge } from './run-section.js';
+import { accuracySeries, bestValidation, formatMetric, metricFormat, statusBadge } from './run-section.js';
 import { finalValue, mainMetric, type RunSummary } from './run-summary.js';
 
 /** Several runs side by side: a table with differences to the first, and their accuracy in one chart. */
@@ -9,7 +9,9 @@ export function comparison(runs: RunSummary[], names: string[]): Markup {
   const all = runs.flatMap(({ finals }) => finals);
   const metric = mainMetric(all) ?? 'top-1';
   const split = all[0]?.split ?? 'test';
-  const value = (run: RunSummary, student: string) => finalValue(run.finals, split, student, metric);
+  const value = (run: RunSummary, student: string) =>
+    finalValue(run.finals, split, student, metric) ??
+    (split === 'validation' && student === 'best' ? bestValidation(run, metric)?.value : undefined);
   const difference = (run: RunSummary, student: string) => {
     const [mine, first] = [value(run, student), value(runs[0], student)];
     if (run === runs[0] || mine === undefined || first === undefined) return '';
@@ -50,7 +52,7 @@ export function comparison(runs: RunSummary[], names: string[]): Markup {
     </div>
     <div class="charts">
       ${lineChart({
-        title: `Validation ${metric}`,
+        title: `Validation ${metric}${/^top-/.test(metric) ? ' accuracy' : ''}`,
         xLabel: 'epoch',
         wide: true,
         series: runs.map((run, i) => ({

@@ -1,5 +1,5 @@
 import { html, type Content, type Markup } from './html.js';
-import { count } from './numbers.js';
+import { count, finite, missing } from './numbers.js';
 
 /** Shades a cell can have; each is one class of the style sheet, so that light and dark schemes need no second drawing. */
 const shades = 12;
@@ -79,7 +79,7 @@ function confusionDrawing(matrix: number[][], className: (index: number) => stri
       <title>Confusion matrix of ${matrix.length} classes</title>
       <g transform="translate(50 50)">
         <path class="frame" d="M0 0H460V460H0Z" />
-        ${cellPaths(rowShares(pooled), size, size)}
+        ${cellPaths(rowShares(pooled), size, size, shadeOf)}
         ${ticks.map((i) => [
           html`<text class="end" x="-6" y="${(i + 0.5) * size}" dy="0.35em">${clip(className(i * block))}</text>`,
           html`<text x="0" y="0" transform="translate(${(i + 0.5) * size + 4} -6) rotate(-45)"
@@ -91,15 +91,21 @@ function confusionDrawing(matrix: number[][], className: (index: number) => stri
   </figure>`;
 }
 
-/** [class][column] values in [0, 1]: a table with classes down up to 20, a strip with classes across beyond. */
-export function classTable(
-  values: number[][],
-  columns: string[],
+/**
+ * Teacher weights, [class][teacher]: a table with a row per class up to 20 classes, beyond a row per teacher with the classes
+ * as a strip. Shades go from 0 to the largest weight.
+ */
+export function classWeights(
+  values: (number | null)[][],
+  teachers: string[],
   className: (index: number) => string,
   title: string,
-  format: (value: number) => string,
 ): Markup {
-  const cell = (value: number | null | undefined) => (typeof value === 'number' ? value : undefined);
+  const weight = (i: number, j: number) => finite(values[i]?.[j]);
+  const format = (value: number | undefined) => value?.toFixed(3) ?? missing;
+  const largest = Math.max(...values.flat().map((value) => finite(value) ?? 0));
+  const shade = (value: number | undefined) =>
+    largest > 0 ? Math.round((Math.max(value ?? 0, 0) / largest) * shades) : 0;
   if (values.length <= fewClasses) {
     return html`<div class="scroll">
       <table class="heat values">
@@ -109,45 +115,56 @@ export function classTable(
         <thead>
           <tr>
             <th scope="col">class</th>
-            ${columns.map((name) => html`<th scope="col">${name}</th>`)}
+            ${teachers.map((name) => html`<th scope="col">${name}</th>`)}
           </tr>
         </thead>
         <tbody>
           ${values.map(
-            (row, i) =>
+            (_, i) =>
               html`<tr>
                 <th scope="row">${className(i)}</th>
-                ${columns.map((_, j) => {
-                  const value = cell(row?.[j]);
-                  return html`<td class="h${linearShade(value)}">${value === undefined ? '–' : format(value)}</td>`;
-                })}
+                ${teachers.map((_, j) => html`<td class="h${shade(weight(i, j))}">${format(weight(i, j))}</td>`)}
               </tr>`,
           )}
         </tbody>
       </table>
     </div>`;
   }
-  const width = 700 / values.length;
-  const height = 22;
-  const every = Math.ceil(values.length / 12);
-  const across = columns.map((_, j) => values.map((row) => cell(row?.[j]) ?? 0));
-  return html`<figure class="strip wide">
-    <figcaption>${title}<small>Across: classes. Shade: weight, darkest at 1.</small></figcaption>
-    <ul class="rows">
-      ${columns.map((name, j) => html`<li>${name} <b>${range(across[j], format)}</b></li>`)}
-    </ul>
-    <svg viewBox="0 0 720 ${columns.length * height + 24}" role="img" aria-label="${title}">
-      <title>${title}</title>
-      <g transform="translate(10 0)">
-        ${cellPaths(across, width, height, linearShade)}${columns.map((_, j) => html`<path class="frame" d="M0 ${j * height}H700V${(j + 1) * height}H0Z" />`)}
-        ${values.map((_, i) => i % every === 0 && html`<text class="middle" x="${((i + 0.5) * width).toFixed(1)}" y="${columns.length * height + 16}">${clip(className(i))}</text>`)}
-      </g>
-    </svg>
-  </figure>`;
+  const classCount = values.length;
+  return html`<div class="scroll strips">
+    <table class="heat">
+      <caption>
+        ${title}; each row runs over the ${classCount} classes, darkest at ${format(largest)}
+      </caption>
+      <thead>
+        <tr>
+          <th scope="col">teacher</th>
+          <th scope="col">${className(0)} … ${className(classCount - 1)}</th>
+          <th scope="col">lowest</th>
+          <th scope="col">highest</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${teachers.map((name, j) => {
+          const row = values.map((_, i) => weight(i, j));
+          const known = row.filter((value) => value !== undefined);
+          return html`<tr>
+            <th scope="row">${name}</th>
+            <td class="strip">
+              <svg viewBox="0 0 ${classCount} 1" preserveAspectRatio="none" role="img" aria-label="${name} by class">
+                ${cellPaths([row], 1, 1, shade)}
+              </svg>
+            </td>
+            ${[Math.min(...known), Math.max(...known)].map((value) => html`<td>${format(finite(value))}</td>`)}
+          </tr>`;
+        })}
+      </tbody>
+    </table>
+  </div>`;
 }
 
 /** One path per shade, of as many rectangles as have it: a hundred classes squared stay a small file. */
-function cellPaths(rows: number[][], width: number, height: number, shade = shadeOf): Content {
+function cellPaths<T>(rows: T[][], width: number, height: number, shade: (value: T) => number): Content {
   const paths = new Array<string>(shades + 1).fill('');
   const at = (value: number) => Number(value.toFixed(2));
   rows.forEach((row, i) =>
@@ -157,14 +174,6 @@ function cellPaths(rows: number[][], width: number, height: number, shade = shad
     }),
   );
   return paths.map((path, k) => path && html`<path class="h${k}" d="${path}" />`);
-}
-
-function linearShade(value: number | undefined): number {
-  return value === undefined ? 0 : Math.round(Math.min(Math.max(value, 0), 1) * shades);
-}
-
-function range(values: number[], format: (value: number) => string): string {
-  return `${format(Math.min(...values))} to ${format(Math.max(...values))}`;
 }
 
 /** A name that fits beside a drawing. */

@@ -1,4 +1,4 @@
-import type { Markup} from './html.js';
+import type { Markup } from './html.js';
 import { html, type Content } from './html.js';
 import { plain } from './numbers.js';
 import { linearScale, logScale, type Scale } from './scale.js';
@@ -50,7 +50,12 @@ export function lineChart(chart: LineChart): Markup | undefined {
   const format = chart.format ?? plain;
   const axisFormat = chart.axisFormat ?? format;
   const size = chart.wide ? { width: 720, height: 300 } : { width: 400, height: 236 };
-  const plot = { left: 52, right: size.width - 10, top: 10, bottom: size.height - 36 };
+  const plot = {
+    left: chart.wide ? 66 : 52,
+    right: size.width - 10,
+    top: 10,
+    bottom: size.height - (chart.wide ? 48 : 36),
+  };
 
   const ys = [...finite.map((point) => point.y as number), ...(chart.include ?? [])];
   if (chart.reference) ys.push(chart.reference.y);
@@ -60,7 +65,7 @@ export function lineChart(chart: LineChart): Markup | undefined {
     ? logScale([lowest, highest], [plot.bottom, plot.top])
     : linearScale([lowest, highest], [plot.bottom, plot.top], { tickCount: 4, limits: chart.limits });
   const xs = series.flatMap(({ points }) => points.map((point) => point.x));
-  const x = linearScale([Math.min(...xs), Math.max(...xs)], [plot.left, plot.right], {
+  const x = linearScale([Math.min(0, ...xs), Math.max(...xs)], [plot.left, plot.right], {
     tickCount: chart.wide ? 10 : 5,
     round: false,
   });
@@ -155,9 +160,9 @@ function axes(
     }),
     html`<path class="axis" d="M${plot.left} ${plot.bottom}H${plot.right}" />`,
     x.ticks.map(
-      (tick) => html`<text class="middle" x="${short(x(tick))}" y="${plot.bottom + 15}">${plain(tick)}</text>`,
+      (tick) => html`<text class="middle" x="${short(x(tick))}" y="${plot.bottom}" dy="1.3em">${plain(tick)}</text>`,
     ),
-    html`<text class="middle label" x="${(plot.left + plot.right) / 2}" y="${plot.bottom + 31}">${xLabel}</text>`,
+    html`<text class="middle label" x="${(plot.left + plot.right) / 2}" y="${plot.bottom}" dy="2.5em">${xLabel}</text>`,
   ];
 }
 

@@ -19,12 +19,12 @@ export function points(difference: number | undefined): string {
   return Number(text) === 0 ? '±0.00' : difference > 0 ? `+${text}` : withMinus(text);
 }
 
-/** Four significant digits: `0.05`, `12.35`, `3.000e-5` as `3.0e-5`. */
+/** Four significant digits, two where a power of ten is needed: `0.05`, `12.35`, `3.1e-5`. */
 export function plain(value: number | undefined): string {
   if (value === undefined) return missing;
   const size = Math.abs(value);
   if (size === 0) return '0';
-  if (size >= 1e6 || size < 1e-3) return withMinus(value.toExponential(Number.isInteger(value) ? 2 : 1));
+  if (size >= 1e6 || size < 1e-3) return withMinus(value.toExponential(1).replace('.0e', 'e').replace('e+', 'e'));
   if (size >= 1000) return count(value);
   return withMinus(String(Number(value.toPrecision(4))));
 }

@@ -1,9 +1,11 @@
-import { bars, classAccuracy, worstConfusions } from './class-accuracy.js';
-import { classTable, confusionMatrix, fewClasses } from './heat-map.js';
+import { classAccuracy, worstConfusions } from './class-accuracy.js';
+import { classWeights, confusionMatrix, fewClasses } from './heat-map.js';
 import { html, type Content, type Markup } from './html.js';
 import { lineChart, type LineChart, type Series } from './line-chart.js';
 import { count, duration, finite, isFraction, moment, percent, plain } from './numbers.js';
-import { finalValue, mainMetric, type Evaluation, type RunSummary } from './run-summary.js';
+import { mainMetric, type Evaluation, type RunSummary } from './run-summary.js';
+
+const generatorPrefix = 'generator-';
 
 /** Everything about one run, below its title. */
 export function runSection(run: RunSummary): Markup {
@@ -97,6 +99,8 @@ function tiles(run: RunSummary): Content {
         formatMetric(metric, values[metric]),
       ]);
     }
+    const best = bestValidation(run, metric);
+    if (best) list.push([`best validation ${metric}, epoch ${best.epoch}`, formatMetric(metric, best.value)]);
     const judged = run.finals.find(({ values }) => finite(values['calibration-error']) !== undefined);
     if (judged)
       list.push([
@@ -120,6 +124,19 @@ function tiles(run: RunSummary): Content {
       )}
     </dl>`
   );
+}
+
+/** The highest validation accuracy of the student in training, where the best student was not evaluated by itself. */
+export function bestValidation(run: RunSummary, metric: string): { value: number; epoch: number } | undefined {
+  if (!/^top-\d+$/.test(metric)) return undefined;
+  if (run.finals.some(({ split, student }) => split === 'validation' && student === 'best')) return undefined;
+  let best: { value: number; epoch: number } | undefined;
+  for (const event of run.evaluations) {
+    const value = finite(event.values[metric]);
+    if (event.split !== 'validation' || value === undefined || (best && value <= best.value)) continue;
+    best = { value, epoch: Math.round(epochsAt(run, event)) };
+  }
+  return best;
 }
 
 /** Accuracy on the held-out splits over time, a line per split and student. */
@@ -148,6 +165,7 @@ function trainingCharts(run: RunSummary): Markup[] {
       series: [
         { name: 'learning rate', points: run.steps.map((e) => ({ x: epochsAt(run, e), y: finite(e.learningRate) })) },
       ],
+      include: [0],
     },
     {
       title: 'Images per second',
@@ -216,7 +234,11 @@ function loggedValues(run: RunSummary): { losses: Series[]; groups: [string, Ser
 }
 
 function teacherWeights(run: RunSummary): Content {
-  const heads = [...new Set(run.epochLog.flatMap(({ weights }) => Object.keys(weights ?? {})))];
+  const logged = [...new Set(run.epochLog.flatMap(({ weights }) => Object.keys(weights ?? {})))];
+  // What was used beside what was proposed.
+  const heads = [...new Set(logged.map(baseHead))].flatMap((base) =>
+    [base, generatorPrefix + base].filter((head) => logged.includes(head)),
+  );
   const charts = heads.map((head) => {
     const logged = new Set(run.epochLog.flatMap(({ weights }) => Object.keys(weights?.[head] ?? {})));
     // In the order of the manifest, so that a teacher has one color throughout.
@@ -243,18 +265,22 @@ function teacherWeights(run: RunSummary): Content {
     ({ weightsByClass }) => weightsByClass && Object.keys(weightsByClass).length > 0,
   );
   const tables = Object.entries(byClass?.weightsByClass ?? {}).map(([head, values]) =>
-    classTable(
+    classWeights(
       values,
       run.teachers.length > 0 ? run.teachers : (values[0] ?? []).map((_, i) => `teacher ${i + 1}`),
       classNamer(run),
       headTitle(head, heads),
-      (value) => value.toFixed(3),
     ),
   );
   return (
     (charts.some(Boolean) || tables.length > 0) &&
     html`<h2>Teacher weights</h2>
-      <p><small>Means over the samples of an epoch.</small></p>
+      <p>
+        <small
+          >Means over the samples of an
+          epoch.${logged.some((head) => head.startsWith(generatorPrefix)) && ' Fused: what multiplied the losses. Generator: what the weight generator proposed.'}</small
+        >
+      </p>
       <div class="charts">${charts}</div>
       ${
         tables.length > 0 &&
@@ -266,9 +292,12 @@ function teacherWeights(run: RunSummary): Content {
 
 /** `generator-logit` is what the weight generator proposed, `logit` what the losses were multiplied by. */
 function headTitle(head: string, heads: string[]): string {
-  if (head.startsWith('generator-'))
-    return `Weights of the ${head.slice('generator-'.length)} losses, from the generator`;
-  return `Weights of the ${head} losses${heads.includes(`generator-${head}`) ? ', fused' : ''}`;
+  if (head.startsWith(generatorPrefix)) return `${sentence(baseHead(head))} weights, generator`;
+  return `${sentence(head)} weights${heads.includes(generatorPrefix + head) ? ', fused' : ''}`;
+}
+
+function baseHead(head: string): string {
+  return head.startsWith(generatorPrefix) ? head.slice(generatorPrefix.length) : head;
 }
 
 function finalEvaluation(run: RunSummary): Content {
@@ -285,9 +314,8 @@ function finalEvaluation(run: RunSummary): Content {
       .find(({ values }) => isArrayOf(values[name], depth));
   const perClass = withVector('per-class-accuracy', 1);
   const confusion = withVector('confusion', 2);
-  const agreements = withAgreement(run.finals);
   return html`<h2>Evaluation</h2>
-    <div class="pair">${metricTable(run.finals, scalars)}${agreements}</div>
+    ${metricTable(run.finals, scalars)}
     ${
       perClass &&
       html`<h3>Classes <small>${nameOf(perClass)}</small></h3>
@@ -330,18 +358,6 @@ function metricTable(finals: Evaluation[], names: string[]): Content {
   );
 }
 
-function withAgreement(finals: Evaluation[]): Content {
-  const prefix = 'agreement/';
-  const one = finals.find(({ values }) => Object.keys(values).some((name) => name.startsWith(prefix)));
-  if (!one) return undefined;
-  return bars(
-    `Agreement with each teacher (${nameOf(one)})`,
-    Object.keys(one.values)
-      .filter((name) => name.startsWith(prefix))
-      .map((name) => ({ name: name.slice(prefix.length), value: finalValue(finals, one.split, one.student, name) })),
-  );
-}
-
 function nameOf({ split, student }: Evaluation): string {
   return [split, student].filter(Boolean).join(', ');
 }
@@ -373,6 +389,6 @@ export function metricFormat(name: string): Pick<LineChart, 'format' | 'axisForm
 }
 
 function sentence(name: string): string {
-  const words = name.replace(/-(?=[a-z])/g, ' ');
+  const words = /^top-\d+$/.test(name) ? `${name} accuracy` : name.replace(/-(?=[a-z])/g, ' ');
   return words.charAt(0).toUpperCase() + words.slice(1);
 }

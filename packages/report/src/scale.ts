@@ -53,9 +53,9 @@ export function logScale([low, high]: [number, number], range: [number, number])
   return Object.assign(position, { ticks, domain: [from, to] as [number, number] });
 }
 
-/** The smallest of 1, 2, 2.5, 5, 10 times a power of ten that is not below `step`. */
+/** The smallest of 1, 2, 5, 10 times a power of ten that is not below `step`. */
 export function niceStep(step: number): number {
   const power = 10 ** Math.floor(Math.log10(step));
-  const factor = [1, 2, 2.5, 5, 10].find((candidate) => candidate * power >= step * (1 - 1e-9)) ?? 10;
+  const factor = [1, 2, 5, 10].find((candidate) => candidate * power >= step * (1 - 1e-9)) ?? 10;
   return factor * power;
 }

@@ -8,7 +8,7 @@ const variables = (colors: string[]) => colors.map((color, i) => `--s${i}: ${col
 
 const shadeRules = Array.from({ length: 12 }, (_, i) => {
   const share = Math.round(((i + 1) / 12) * 100);
-  return `td.h${i + 1} { background: color-mix(in srgb, var(--heat) ${share}%, var(--paper)); } path.h${i + 1} { fill: color-mix(in srgb, var(--heat-strong) ${share}%, var(--paper)); }`;
+  return `td.h${i + 1} { background: color-mix(in srgb, var(--heat) ${share}%, var(--paper)); } path.h${i + 1} { fill: color-mix(in srgb, var(--heat-strong) ${Math.round(12 + share * 0.88)}%, var(--paper)); }`;
 }).join('\n');
 
 const seriesRules = lineColors.light.map((_, i) => `.s${i} { --c: var(--s${i}); }`).join(' ');
@@ -16,7 +16,7 @@ const seriesRules = lineColors.light.map((_, i) => `.s${i} { --c: var(--s${i}); 
 /** The style sheet of every report. Fonts are those of the reader's machine. */
 export const style = `
 :root { color-scheme: light dark; --paper: #ffffff; --card: #f6f7f9; --ink: #1b1f24; --soft: #57606a; --rule: #d5dae0; --accent: #0065a3; --heat: #6db3e0; --heat-strong: #005a96; --good: #1a6b3c; --warn: #8a5200; --warn-paper: #fff6e5; ${variables(lineColors.light)} }
-@media (prefers-color-scheme: dark) { :root { --paper: #14171b; --card: #1c2026; --ink: #e8eaed; --soft: #a4adb8; --rule: #363d46; --accent: #6cbcf0; --heat: #1f5f91; --heat-strong: #6cbcf0; --good: #5fd08f; --warn: #f0b656; --warn-paper: #2b2416; ${variables(lineColors.dark)} } }
+@media screen and (prefers-color-scheme: dark) { :root { --paper: #14171b; --card: #1c2026; --ink: #e8eaed; --soft: #a4adb8; --rule: #363d46; --accent: #6cbcf0; --heat: #1f5f91; --heat-strong: #6cbcf0; --good: #5fd08f; --warn: #f0b656; --warn-paper: #2b2416; ${variables(lineColors.dark)} } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif; font-variant-numeric: tabular-nums; }
 main { max-width: 82rem; margin: 0 auto; padding: 1.5rem clamp(0.9rem, 3vw, 2.5rem) 4rem; }
@@ -37,6 +37,7 @@ code, pre { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberat
 .tiles div { background: var(--card); border: 1px solid var(--rule); border-radius: 0.5rem; padding: 0.6rem 0.85rem; display: flex; flex-direction: column-reverse; justify-content: flex-end; }
 .tiles dt { color: var(--soft); font-size: 0.86rem; }
 .tiles dd { margin: 0; font-size: 1.5rem; font-weight: 600; line-height: 1.25; white-space: nowrap; }
+.scroll + .charts { margin-top: 1.4rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); gap: 1.6rem 1.4rem; align-items: start; }
 .wide { grid-column: 1 / -1; max-width: 56rem; }
 figure { margin: 0; min-width: 0; }
@@ -54,15 +55,16 @@ circle { fill: var(--c); } svg text.gap { fill: var(--c); font-size: 14px; text-
 .dash1 .line { stroke-dasharray: 7 4; } .dash2 .line { stroke-dasharray: 2 4; } svg.dash1 .line { stroke-dasharray: 7 4; }
 .cursor { stroke: var(--soft); visibility: hidden; pointer-events: none; } .hit { fill: transparent; }
 ${seriesRules}
-.legend, .rows { list-style: none; display: flex; flex-wrap: wrap; gap: 0.1rem 1rem; margin: 0.25rem 0 0; padding: 0; font-size: 0.86rem; }
-.legend li, .rows li { overflow-wrap: anywhere; } .legend svg { width: 22px; height: 8px; vertical-align: middle; } .legend b, .rows b { font-weight: 600; }
-.rows { flex-direction: column; margin: 0 0 0.4rem 0.6rem; }
+.legend { list-style: none; display: flex; flex-wrap: wrap; gap: 0.1rem 1rem; margin: 0.25rem 0 0; padding: 0; font-size: 0.86rem; }
+.legend li { overflow-wrap: anywhere; } .legend svg { width: 22px; height: 8px; vertical-align: middle; margin-right: 0.3rem; } .legend b { font-weight: 600; }
+.strips { flex: 1 1 100%; max-width: 56rem; } .strips table { width: 100%; } .heat td.strip { width: 100%; min-width: 12rem; padding: 0; } .strip svg { display: block; width: 100%; height: 1.6rem; shape-rendering: crispEdges; }
 .bar { fill: var(--s0); } .rail { fill: var(--rule); }
 .scroll { overflow-x: auto; max-width: 100%; margin: 0.6rem 0; }
 table { border-collapse: collapse; font-size: 0.92rem; }
 caption { text-align: left; padding-bottom: 0.3rem; }
 th, td { padding: 0.25rem 0.7rem; text-align: left; border-bottom: 1px solid var(--rule); white-space: nowrap; }
 th { font-weight: 600; } .number, .number th { text-align: right; }
+tbody th { white-space: normal; overflow-wrap: break-word; max-width: 22rem; } .heat tbody th { white-space: nowrap; }
 thead th { color: var(--soft); font-size: 0.86rem; }
 .heat th, .heat td { padding: 0.2rem 0.4rem; border: 1px solid var(--paper); } .heat td { text-align: center; min-width: 2.6rem; color: var(--ink); }
 .heat.values td { min-width: 4.2rem; } .heat thead th { text-align: center; }
