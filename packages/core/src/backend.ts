@@ -68,8 +68,8 @@ export function coreBackends(load: ImportModule = importModule): Part<'backend'>
             await load(specifier);
           } catch (error) {
             if (['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND'].includes((error as NodeJS.ErrnoException).code ?? ''))
-              throw new Error(`${specifier} is not installed`);
-            throw new Error(`${specifier}: ${messageOf(error).split('\n')[0]}`);
+              throw new Error(`${specifier} is not installed`, { cause: error });
+            throw new Error(`${specifier}: ${messageOf(error).split('\n')[0]}`, { cause: error });
           }
           return { description: await setBackend('tensorflow') };
         },

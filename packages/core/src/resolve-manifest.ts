@@ -99,7 +99,7 @@ function resolveReference(
   if (typeof written !== 'object' || written === null || Array.isArray(written)) {
     issues.push({
       path,
-      message: `expected the name of a ${kind} or { use: NAME, … }; got ${show(value)}; ${choices}`,
+      message: `expected the name of one or { use: NAME, … }; got ${show(value)}; ${choices}`,
     });
     return undefined;
   }
