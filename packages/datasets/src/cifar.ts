@@ -11,7 +11,7 @@ import {
 } from '@retort/core';
 import { cifar100Classes, cifar10Classes } from './cifar-classes.js';
 import { imageDataset } from './image-dataset.js';
-import { commonOptions, limitOption } from './options.js';
+import { augmentOption, commonOptions, limitOption } from './options.js';
 import type { Sample } from './split.js';
 
 const SIZE = 32;
@@ -54,7 +54,7 @@ function optionsOf({ train, test }: Format) {
       .describe('Digests that files must have: file name to hexadecimal.'),
     limit: limitOption,
     ...commonOptions,
-    augment: commonOptions.augment.default(['crop', 'flip']),
+    augment: augmentOption(['crop', 'flip']),
   });
 }
 

@@ -13,7 +13,7 @@ import {
 } from '@retort/core';
 import sharp from 'sharp';
 import { imageDataset } from './image-dataset.js';
-import { commonOptions, limitOption } from './options.js';
+import { augmentOption, commonOptions, limitOption } from './options.js';
 import { splitByClass, type Sample } from './split.js';
 
 const extensions = ['.jpg', '.jpeg', '.png'];
@@ -45,7 +45,7 @@ const options = z.strictObject({
     .describe('Memory for decoded images; the rest is decoded again.'),
   limit: limitOption,
   ...commonOptions,
-  augment: commonOptions.augment.default(['crop', 'flip']),
+  augment: augmentOption(['crop', 'flip']),
 });
 
 /** Any labelled images: class folders of JPEG and PNG files, decoded by libvips' own threads. */

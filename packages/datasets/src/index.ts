@@ -8,7 +8,7 @@ export { cifar100Classes, cifar10Classes } from './cifar-classes.js';
 export { imageDataset } from './image-dataset.js';
 export type { ImageSource } from './image-dataset.js';
 export { imageFolder } from './image-folder.js';
-export { commonOptions, limitOption } from './options.js';
+export { augmentOption, commonOptions, limitOption } from './options.js';
 export type { CommonOptions, Limit } from './options.js';
 export { scenes } from './scenes.js';
 export { sceneClasses } from './scene.js';

@@ -2,7 +2,7 @@ import { z } from '@retort/core';
 
 const classNumbers = z.array(z.int().nonnegative()).default([]);
 
-/** Options that every data set of images here has. Data sets give `augment` a default of their own. */
+/** Options that every data set of images here has, beside {@link augmentOption}. */
 export const commonOptions = {
   batchSize: z.int().positive().default(64).describe('Samples in a batch; the last one of an epoch may be smaller.'),
   validation: z
@@ -11,9 +11,6 @@ export const commonOptions = {
     .lt(1)
     .default(0.1)
     .describe('Fraction of every class of the train split that is held out for validation; 0 for none.'),
-  augment: z
-    .array(z.enum(['crop', 'flip']))
-    .describe('Random changes of train images: crop (a shifted cut out of a black border), flip (left to right).'),
   padding: z.int().positive().default(4).describe('Width in pixels of the border that crop cuts from.'),
   dataSeed: z
     .int()
@@ -28,6 +25,14 @@ export const commonOptions = {
   without: classNumbers.describe('Class numbers left out of train and validation, for teachers that never saw them.'),
 };
 
+/** The random changes of train images, with a default that suits the set. */
+export function augmentOption(standard: ('crop' | 'flip')[]) {
+  return z
+    .array(z.enum(['crop', 'flip']))
+    .default(standard)
+    .describe('Random changes of train images: crop (a shifted cut out of a black border), flip (left to right).');
+}
+
 /** What is left of each split for a quick run. */
 export const limitOption = z
   .strictObject({
@@ -38,6 +43,8 @@ export const limitOption = z
   .default({})
   .describe('Uses fewer samples of a split, as evenly over the classes as they allow.');
 
-/** {@link commonOptions} after validation. */
-export type CommonOptions = { [K in keyof typeof commonOptions]: z.output<(typeof commonOptions)[K]> };
+/** The options of {@link imageDataset}, after validation. */
+export type CommonOptions = { [K in keyof typeof commonOptions]: z.output<(typeof commonOptions)[K]> } & {
+  augment: z.output<ReturnType<typeof augmentOption>>;
+};
 export type Limit = z.output<typeof limitOption>;

@@ -1,7 +1,7 @@
 import type { Random } from '@retort/core';
 
-/** The first class number's shape and texture vary fastest over textures: class = 3 · shape + texture. */
-export const shapes = ['disc', 'square', 'triangle', 'cross'] as const;
+/** Class number = 3 · shape + texture. */
+export const shapes = ['disc', 'triangle', 'cross', 'square'] as const;
 export const textures = ['plain', 'striped', 'dotted'] as const;
 
 export type Shape = (typeof shapes)[number];
@@ -19,8 +19,10 @@ export interface SceneDifficulty {
   clutter: number;
   /** Widest strip that covers the object, in parts of its radius; 0 for none. */
   occlusion: number;
-  /** Least distance between the object's colors and between object and background, in parts of full brightness. */
+  /** Gap between the brightness of the object and that of the background and the object's ink. */
   contrast: number;
+  /** Greatest rotation either way, in radians. */
+  rotation: number;
   /** Radius of the object's circumscribed circle in parts of the image's size: least and greatest. */
   radius: [number, number];
 }
@@ -37,7 +39,6 @@ interface Piece {
 
 /** Everything that is in an image, before its pixels. */
 export interface Scene {
-  label: number;
   object: Piece & { texture: Texture; ink: Color; period: number; phase: number };
   /** Colors of the top left and bottom right corners; between them a straight blend. */
   background: [Color, Color];
@@ -56,17 +57,18 @@ export function composeScene(random: Random, label: number, size: number, diffic
     x: between(margin, size - margin),
     y: between(margin, size - margin),
     radius,
-    angle: between(0, 2 * Math.PI),
+    angle: between(-difficulty.rotation, difficulty.rotation),
     shape: shapes[Math.floor(label / textures.length)],
     texture: textures[label % textures.length],
     period: radius * between(0.5, 0.7),
     phase: random.uniform(),
   };
-  const ground = randomColor(random);
-  const color = colorAwayFrom(random, [ground], difficulty.contrast);
-  const ink = colorAwayFrom(random, [color, ground], difficulty.contrast);
+  // Light on dark, with ink as dark as the background.
+  const dark = (1 - difficulty.contrast) / 2;
+  const [ground, ink] = [randomColor(random, 0, dark), randomColor(random, 0, dark)];
+  const color = randomColor(random, 1 - dark, 1);
 
-  const pieces = random.integer(Math.round(2 * difficulty.clutter) + 1);
+  const pieces = random.integer(2 * difficulty.clutter + 1);
   const clutter = Array.from({ length: pieces }, (): Piece => ({
     x: between(0, size),
     y: between(0, size),
@@ -80,15 +82,14 @@ export function composeScene(random: Random, label: number, size: number, diffic
       ? {
           x: object.x + between(-0.6, 0.6) * radius,
           y: object.y + between(-0.6, 0.6) * radius,
-          // A bar is a fifth as wide as it is long.
-          radius: 5 * (radius / 2) * difficulty.occlusion * between(0.3, 1),
+          // A bar is a fifth as wide as it is long, and its length is twice its radius.
+          radius: 2.5 * radius * difficulty.occlusion * between(0.3, 1),
           angle: between(0, Math.PI),
           shape: 'bar',
           color: randomColor(random),
         }
       : undefined;
   return {
-    label,
     object: { ...object, color, ink },
     background: [ground, ground.map((c) => clamp(c + between(-0.2, 0.2))) as Color],
     clutter,
@@ -176,7 +177,7 @@ function inkAt({ texture, period, phase }: Scene['object'], u: number, v: number
   return clamp(0.5 + 0.38 * period - Math.hypot(du, dv));
 }
 
-/** Adds noise (the sum of four uniform bytes, which is normal within 2 % of its deviation) and rounds. */
+/** Adds noise, close to normal (the sum of four uniform bytes: one draw a channel), and rounds. */
 function toBytes(canvas: Float32Array, noise: number, random: Random): Uint8Array {
   const bytes = new Uint8Array(canvas.length);
   // A sum of four uniform bytes has mean 510 and variance 4 · (256² − 1) / 12.
@@ -192,22 +193,9 @@ function toBytes(canvas: Float32Array, noise: number, random: Random): Uint8Arra
   return bytes;
 }
 
-function randomColor(random: Random): Color {
-  return [random.uniform(), random.uniform(), random.uniform()];
-}
-
-/** A color at least `distance` (per channel, root mean square) from others; the farthest of some tries otherwise. */
-function colorAwayFrom(random: Random, others: Color[], distance: number): Color {
-  let best = randomColor(random);
-  for (let attempt = 0; attempt < 20 && nearest(best, others) < distance; attempt++) {
-    const color = randomColor(random);
-    if (nearest(color, others) > nearest(best, others)) best = color;
-  }
-  return best;
-}
-
-function nearest(color: Color, others: Color[]): number {
-  return Math.min(...others.map((other) => Math.hypot(...color.map((c, i) => c - other[i])) / Math.sqrt(3)));
+function randomColor(random: Random, low = 0, high = 1): Color {
+  const channel = () => low + (high - low) * random.uniform();
+  return [channel(), channel(), channel()];
 }
 
 function clamp(value: number): number {

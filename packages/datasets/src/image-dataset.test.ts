@@ -1,0 +1,219 @@
+import { Seeds, type Batch, type Dataset } from '@retort/core';
+import { imageDataset, type ImageSource } from './image-dataset.js';
+import type { CommonOptions, Limit } from './options.js';
+
+const SIZE = 4;
+/** Bytes that tell which sample, row and column they are of. */
+const pixelsOf = (source: string, index: number) =>
+  Uint8Array.from({ length: SIZE * SIZE * 3 }, (_, i) => (source === 'test' ? 128 : 0) + ((index * 7 + i) % 120));
+
+const source: ImageSource = {
+  classes: ['a', 'b', 'c'],
+  imageShape: [SIZE, SIZE, 3],
+  normalization: { mean: [0.5, 0.5, 0.5], deviation: [0.2, 0.2, 0.2] },
+  content: 'content',
+  train: Array.from({ length: 100 }, (_, i) => ({ index: i, label: i % 3 })),
+  test: Array.from({ length: 7 }, (_, i) => ({ index: i, label: i % 3 })),
+  pixels: (split, index) => pixelsOf(split, index),
+};
+
+function make(options: Partial<CommonOptions> & { limit?: Limit } = {}, { seed = 1, of = source } = {}): Dataset {
+  return imageDataset(
+    of,
+    {
+      batchSize: 16,
+      validation: 0.1,
+      augment: ['crop', 'flip'],
+      padding: 2,
+      dataSeed: 0,
+      randomLabels: [],
+      without: [],
+      ...options,
+    },
+    { seeds: new Seeds(seed), path: 'dataset' },
+  );
+}
+
+async function epochOf(dataset: Dataset, split: 'train' | 'validation' | 'test', epoch: number): Promise<Batch[]> {
+  const steps = Math.ceil(dataset.sizes[split] / dataset.batchSize);
+  return Promise.all(Array.from({ length: steps }, (_, step) => dataset.batch({ split, epoch, step })));
+}
+
+const numbersOf = (batches: Batch[]) => batches.flatMap(({ index }) => [...index]);
+const labelsOf = (batches: Batch[]) => batches.flatMap(({ targets }) => [...targets.label!.data]);
+
+describe('imageDataset', () => {
+  it('has the sizes of its splits and keeps the last, partial batch', async () => {
+    const dataset = make();
+    // 34, 33 and 33 samples of a class, of which a tenth rounds to 3 each.
+    expect(dataset.sizes).toEqual({ train: 91, validation: 9, test: 7 });
+    const train = await epochOf(dataset, 'train', 0);
+    expect(train.map(({ size }) => size)).toEqual([16, 16, 16, 16, 16, 11]);
+    expect(train[5].inputs.image!.shape).toEqual([11, 4, 4, 3]);
+    expect(train[5].inputs.image!.data).toHaveLength(11 * 48);
+    expect(train[5].targets.label!.shape).toEqual([11]);
+    await expect(dataset.batch({ split: 'train', epoch: 0, step: 6 })).rejects.toThrow(
+      'no step 6 in train: it has 6 batches',
+    );
+  });
+
+  it('gives the same bytes for the same address, in whichever order', async () => {
+    const address = { split: 'train', epoch: 3, step: 2 } as const;
+    const first = make();
+    const expected = await first.batch(address);
+    const second = make();
+    await epochOf(second, 'train', 9);
+    await epochOf(second, 'train', 2);
+    expect(await second.batch(address)).toEqual(expected);
+    await epochOf(first, 'train', 4);
+    await epochOf(first, 'train', 5);
+    expect(await first.batch(address)).toEqual(expected);
+    expect(await make({}, { seed: 2 }).batch(address)).not.toEqual(expected);
+  });
+
+  it('shuffles every epoch anew and shows every train sample once', async () => {
+    const dataset = make();
+    const [zero, one] = [numbersOf(await epochOf(dataset, 'train', 0)), numbersOf(await epochOf(dataset, 'train', 1))];
+    expect(zero).not.toEqual(one);
+    const ascending = (a: number, b: number) => a - b;
+    const held = numbersOf(await epochOf(dataset, 'validation', 0));
+    expect([...zero].sort(ascending)).toEqual([...one].sort(ascending));
+    expect([...zero, ...held].sort(ascending)).toEqual(source.train.map(({ index }) => index));
+  });
+
+  it('mixes well: a sample is in the first batch of an epoch as often as chance has it', async () => {
+    const dataset = make();
+    const epochs = 400;
+    const times = new Map<number, number>();
+    for (let epoch = 0; epoch < epochs; epoch++) {
+      const { index } = await dataset.batch({ split: 'train', epoch, step: 0 }, { augment: false });
+      for (const number of index) times.set(number, (times.get(number) ?? 0) + 1);
+    }
+    const share = 16 / 91;
+    const deviation = Math.sqrt(epochs * share * (1 - share));
+    for (const count of times.values()) expect(Math.abs(count - epochs * share)).toBeLessThan(5 * deviation);
+    expect(times.size).toBe(91);
+  });
+
+  it('leaves validation and test in order and plain', async () => {
+    const dataset = make();
+    const [test] = await epochOf(dataset, 'test', 5);
+    expect([...test.index]).toEqual([0, 1, 2, 3, 4, 5, 6]);
+    expect([...test.view]).toEqual([0, 0, 0, 0, 0, 0, 0]);
+    expect([...test.targets.label!.data]).toEqual([0, 1, 2, 0, 1, 2, 0]);
+    const bytes = [...test.index].flatMap((index) => [...pixelsOf('test', index)]);
+    expect(test.inputs.image!.data).toEqual(Float32Array.from(bytes, (byte) => byte / 255));
+    const held = numbersOf(await epochOf(dataset, 'validation', 0));
+    expect(held).toEqual([...held].sort((a, b) => a - b));
+    expect(numbersOf(await epochOf(dataset, 'validation', 8))).toEqual(held);
+  });
+
+  it('augments train images by epoch and sample, unless told not to', async () => {
+    const dataset = make();
+    const address = { split: 'train', epoch: 2, step: 0 } as const;
+    const augmented = await dataset.batch(address);
+    const plain = await dataset.batch(address, { augment: false });
+    expect([...augmented.view]).toEqual(Array(16).fill(2));
+    expect([...plain.view]).toEqual(Array(16).fill(0));
+    expect(plain.index).toEqual(augmented.index);
+    const bytes = [...plain.index].flatMap((index) => [...pixelsOf('train', index)]);
+    expect(plain.inputs.image!.data).toEqual(Float32Array.from(bytes, (byte) => byte / 255));
+    expect(augmented.inputs.image!.data).not.toEqual(plain.inputs.image!.data);
+
+    // A sample's view does not depend on its batch: other batches hold the same one.
+    const number = augmented.index[5];
+    const others = await epochOf(make({ batchSize: 5 }), 'train', 2);
+    const other = others.find(({ index }) => index.includes(number))!;
+    const at = other.index.indexOf(number);
+    expect(other.inputs.image!.data.slice(at * 48, at * 48 + 48)).toEqual(
+      augmented.inputs.image!.data.slice(5 * 48, 6 * 48),
+    );
+
+    const without = await make({ augment: [] }).batch(address);
+    expect(without).toEqual(plain);
+  });
+
+  it('draws the same validation split and random labels for every seed of a run', async () => {
+    const [one, two] = [make({ randomLabels: [1] }), make({ randomLabels: [1] }, { seed: 2 })];
+    expect(await epochOf(one, 'validation', 0)).toEqual(await epochOf(two, 'validation', 0));
+    const pairs = async (dataset: Dataset) => {
+      const batches = await epochOf(dataset, 'train', 0);
+      const labels = labelsOf(batches);
+      return new Map(numbersOf(batches).map((number, i) => [number, labels[i]]));
+    };
+    expect([...(await pairs(one))].sort()).toEqual([...(await pairs(two))].sort());
+    const other = make({ dataSeed: 1 });
+    expect(numbersOf(await epochOf(other, 'validation', 0))).not.toEqual(
+      numbersOf(await epochOf(one, 'validation', 0)),
+    );
+  });
+
+  it('leaves classes out of train and validation, not out of test', async () => {
+    const dataset = make({ without: [1], augment: [] });
+    expect(dataset.sizes).toEqual({ train: 61, validation: 6, test: 7 });
+    for (const split of ['train', 'validation'] as const) {
+      expect(new Set(labelsOf(await epochOf(dataset, split, 0)))).toEqual(new Set([0, 2]));
+    }
+    expect(labelsOf(await epochOf(dataset, 'test', 0))).toContain(1);
+    expect(dataset.classes).toHaveLength(3);
+  });
+
+  it('replaces train labels by uniform ones, others and those of validation by none', async () => {
+    const large = { ...source, train: Array.from({ length: 3000 }, (_, i) => ({ index: i, label: i % 3 })) };
+    const dataset = make({ randomLabels: [2], augment: [] }, { of: large });
+    const batches = await epochOf(dataset, 'train', 0);
+    const labels = labelsOf(batches);
+    const counts = [0, 0, 0];
+    numbersOf(batches).forEach((number, i) => {
+      if (number % 3 === 2) counts[labels[i]]++;
+      else expect(labels[i]).toBe(number % 3);
+    });
+    for (const count of counts) expect(Math.abs(count - 300)).toBeLessThan(5 * Math.sqrt(900 * (1 / 3) * (2 / 3)));
+    const held = await epochOf(dataset, 'validation', 0);
+    expect(labelsOf(held)).toEqual(numbersOf(held).map((number) => number % 3));
+  });
+
+  it('limits splits evenly over classes, without renumbering', async () => {
+    const dataset = make({ limit: { train: 12, validation: 3, test: 5 } });
+    expect(dataset.sizes).toEqual({ train: 12, validation: 3, test: 5 });
+    const [batch] = await epochOf(dataset, 'train', 0);
+    expect([0, 1, 2].map((label) => [...batch.targets.label!.data].filter((x) => x === label).length)).toEqual([
+      4, 4, 4,
+    ]);
+    expect([...batch.targets.label!.data]).toEqual([...batch.index].map((number) => number % 3));
+    const whole = numbersOf(await epochOf(make(), 'validation', 0));
+    for (const number of numbersOf(await epochOf(dataset, 'validation', 0))) expect(whole).toContain(number);
+  });
+
+  it('has a fingerprint that changes with the content, the splits, the labels and the augmented views', () => {
+    const fingerprint = make().fingerprint;
+    expect(fingerprint).toMatch(/^[0-9a-f]{64}$/);
+    expect(make().fingerprint).toBe(fingerprint);
+    expect(make({ batchSize: 8 }).fingerprint).toBe(fingerprint);
+    const others = [
+      make({}, { of: { ...source, content: 'other' } }),
+      make({}, { of: { ...source, classes: ['a', 'b', 'd'] } }),
+      make({ validation: 0.2 }),
+      make({ dataSeed: 1 }),
+      make({ without: [0] }),
+      make({ randomLabels: [0] }),
+      make({ limit: { test: 5 } }),
+      make({ augment: ['crop'] }),
+      make({ padding: 3 }),
+      make({}, { seed: 2 }),
+    ].map((dataset) => dataset.fingerprint);
+    expect(new Set([fingerprint, ...others]).size).toBe(11);
+    // Plain images are the same in every run.
+    expect(make({ augment: [] }, { seed: 2 }).fingerprint).toBe(make({ augment: [] }).fingerprint);
+  });
+
+  it('refuses classes that do not exist and splits that come out empty', () => {
+    expect(() => make({ without: [3] })).toThrow('without names class 3, but the classes are 0 to 2');
+    expect(() => make({ randomLabels: [0, 7] })).toThrow('randomLabels names class 7, but the classes are 0 to 2');
+    expect(() => make({ without: [0, 1, 2] })).toThrow('no train samples: `without` names every class');
+    expect(() => make({ validation: 0.01 })).toThrow(
+      'validation: 0.01 of 100 train samples leaves an empty validation split',
+    );
+    expect(make({ validation: 0 }).sizes).toEqual({ train: 100, validation: 0, test: 7 });
+  });
+});
