@@ -24,12 +24,16 @@ export function forward(
   image: tf.Tensor,
   { training }: { training: boolean },
 ): NetworkOutput {
-  const names = Object.keys(offers);
   const outputs = tf.tidy(() => {
     const result = model.apply(image, { training }) as tf.Tensor | tf.Tensor[];
     return Array.isArray(result) ? result : [result];
   });
-  const pairs = names.map((name, i): [string, tf.Tensor] => [name, outputs[i]]);
+  return networkOutput(Object.keys(offers), outputs);
+}
+
+/** Tensors by name: those that NetworkOutput knows as its fields, the others as taps. */
+export function networkOutput(names: readonly string[], tensors: readonly tf.Tensor[]): NetworkOutput {
+  const pairs = names.map((name, i): [string, tf.Tensor] => [name, tensors[i]]);
   const output: NetworkOutput = Object.fromEntries(pairs.filter(([name]) => fields.includes(name)));
   const taps = pairs.filter(([name]) => !fields.includes(name));
   if (taps.length > 0) output.taps = Object.fromEntries(taps);
