@@ -14,7 +14,7 @@ export const layersModelStudent = definePart('student', {
     sha256: z.string().optional().describe('Digest the files must have: cat model.json weights.bin | sha256sum'),
     taps: z
       .strictObject({
-        logits: z.string().optional().describe('Layer of the logits; by default the last layer.'),
+        logits: z.string().optional().describe('Layer of the logits; by default the layer of the first output.'),
         embedding: z.string().describe('Layer of the pooled embedding [D].'),
         featureMap: z.string().describe('Layer of the feature map [H, W, K].'),
       })
@@ -23,7 +23,7 @@ export const layersModelStudent = definePart('student', {
   create: async ({ path, sha256, taps }, { classes, imageShape, baseFolder, path: where }): Promise<Student> => {
     const { model: loaded } = await loadLayersModel(resolve(baseFolder, path), { sha256, where });
     try {
-      const logits = taps.logits ?? loaded.layers[loaded.layers.length - 1].name;
+      const logits = taps.logits ?? loaded.outputNames[0];
       const model = modelWithTaps(
         loaded,
         { logits, embedding: taps.embedding, featureMap: taps.featureMap },
