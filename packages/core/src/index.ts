@@ -38,6 +38,7 @@ export type { Teacher, TeacherContext, TeacherDescription } from './teacher.js';
 export type { RunEstimate, Trainer, TrainerContext, TrainingOptions, TrainingResult } from './trainer.js';
 export type {
   DistillationView,
+  Head,
   Reward,
   RewardContext,
   TeacherWeights,

@@ -17,6 +17,8 @@ export interface Loss {
   readonly variables?: Record<string, Variable>;
   /** Not trained but part of the state, such as moving averages. */
   readonly state?: Record<string, Variable>;
+  /** [H, W, K] of `adapted`, for a loss that hands it out. */
+  readonly adaptedShape?: number[];
   apply(
     student: NetworkOutput,
     teacher: NetworkOutput | undefined,

@@ -201,7 +201,7 @@ export class RunScope {
     context: PartKinds[K]['context'],
   ): Promise<PartKinds[K]['instance']> {
     const instance = await this.part(reference).create(reference.options as never, context);
-    if (typeof instance === 'object' && instance !== null && 'dispose' in instance) this.#made.push(instance);
+    if (typeof instance === 'object' && instance !== null && 'dispose' in instance) this.own(instance);
     return instance;
   }
 
@@ -213,6 +213,11 @@ export class RunScope {
   /** What {@link provide} put there; undefined when nothing did. */
   find<T>(token: string): T | undefined {
     return this.#container.isRegistered(token) ? this.#container.resolve<T>(token) : undefined;
+  }
+
+  /** Disposes a value with the run. */
+  own(value: { dispose?(): void | Promise<void> }): void {
+    this.#made.push(value);
   }
 
   async dispose(): Promise<void> {

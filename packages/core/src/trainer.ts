@@ -60,5 +60,4 @@ export interface Trainer {
   estimate(): Promise<RunEstimate>;
   /** Evaluates a saved student (`RUN/student/best`) on a split. */
   evaluate(studentFolder: string, split: Split): Promise<Record<string, MetricValue>>;
-  dispose(): Promise<void> | void;
 }

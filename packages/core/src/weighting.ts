@@ -57,6 +57,8 @@ export interface Weighting extends Partial<Stateful> {
     experience: Record<string, Tensor>,
     position: { lastInEpoch: boolean },
   ): Record<string, Tensor> | undefined;
+  /** Whether `weigh` gives `generator`. */
+  readonly hasGenerator?: boolean;
   /** Tensors held as memory between steps. */
   readonly memoryTensors?: number;
   dispose?(): void;

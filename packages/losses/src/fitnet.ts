@@ -25,6 +25,7 @@ export const fitnet = defineLoss({
     return {
       variables: adapter.variables,
       state: adapter.state,
+      adaptedShape: to,
       apply: (student, teacher, _batch, mode) => {
         const adapted = adapter.apply(student.featureMap!, mode);
         return { adapted, perSample: meanSquareDifference(adapted, teacher!.featureMap!, normalize) };

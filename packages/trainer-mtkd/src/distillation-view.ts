@@ -1,0 +1,83 @@
+import type { BatchTensors, DistillationView, Head, NetworkOutput, OutputShapes } from '@retort/core';
+import * as tf from '@tensorflow/tfjs';
+import type { LossTerm } from './loss-terms.js';
+
+/** All terms of one batch before they are weighted, and what weightings look at. */
+export interface EvaluatedTerms {
+  /** Per term of the manifest: [B] of a task loss, [B, M] of a distillation loss. */
+  perSample: tf.Tensor[];
+  /** Parts that exist for a batch only, per term and teacher. */
+  perBatch: (tf.Scalar | undefined)[][];
+  view: DistillationView;
+}
+
+/** Runs the losses of a batch. On the tape of whoever calls; `view` is for use off it. */
+export function evaluateTerms(
+  terms: readonly LossTerm[],
+  student: NetworkOutput,
+  teachers: NetworkOutput[],
+  batch: BatchTensors,
+  mode: { training: boolean },
+): EvaluatedTerms {
+  const adapted: (tf.Tensor4D | undefined)[] = [];
+  const perBatch: (tf.Scalar | undefined)[][] = [];
+  const perSample = terms.map(({ losses, head }) => {
+    const values = losses.map(({ loss, student: studentView, teacher: teacherView }, m) => {
+      const value = loss.apply(studentView(student), head && teacherView(teachers[m]), batch, mode);
+      if (head) adapted[m] ??= value.adapted;
+      return value;
+    });
+    perBatch.push(values.map(({ batch: scalar }) => scalar));
+    return head
+      ? tf.stack(
+          values.map((value) => value.perSample),
+          1,
+        )
+      : values[0].perSample;
+  });
+  const weighted = (wanted: Head): tf.Tensor2D => {
+    const members = terms.flatMap(({ head, weight }, k) => (head === wanted ? [perSample[k].mul(weight)] : []));
+    return (members.length > 0 ? tf.addN(members) : tf.zeros([batch.size, teachers.length])) as tf.Tensor2D;
+  };
+  const view = {
+    batch,
+    student,
+    teachers,
+    studentCrossEntropy: crossEntropy(student.logits!, batch.label!),
+    teacherCrossEntropy: tf.stack(
+      teachers.length > 0
+        ? teachers.map(({ logits }) => crossEntropy(logits!, batch.label!))
+        : [tf.zeros([batch.size])],
+      1,
+    ) as tf.Tensor2D,
+    logitLoss: weighted('logit'),
+    featureLoss: weighted('feature'),
+    similarity: similarity(adapted, teachers),
+  };
+  return { perSample, perBatch, view };
+}
+
+/** [B] −log softmax(z)_y. */
+function crossEntropy(logits: tf.Tensor2D, label: tf.Tensor1D): tf.Tensor1D {
+  return tf.logSoftmax(logits).mul(tf.oneHot(label, logits.shape[1])).sum(1).neg() as tf.Tensor1D;
+}
+
+/** Whether {@link similarity} will be there: each teacher has an adapter into its space and an embedding of that width. */
+export function hasSimilarity(terms: readonly LossTerm[], teachers: { provides: OutputShapes }[]): boolean {
+  const adapts = (m: number) =>
+    terms.find(({ losses, head }) => head && losses[m].loss.adaptedShape)?.losses[m].loss.adaptedShape;
+  return teachers.length > 0 && teachers.every(({ provides }, m) => adapts(m)?.[2] === (provides.embedding?.[0] ?? -1));
+}
+
+/** [B, M] cosine of the pooled, adapted student map and the teacher's embedding (MTKD-RL eq. 3, as in its code). */
+function similarity(adapted: (tf.Tensor4D | undefined)[], teachers: NetworkOutput[]): tf.Tensor2D | undefined {
+  if (teachers.length === 0) return undefined;
+  const columns = teachers.map(({ embedding }, m) => {
+    const map = adapted[m];
+    if (!map || !embedding || map.shape[3] !== embedding.shape[1]) return undefined;
+    const pooled = map.mean<tf.Tensor2D>([1, 2]);
+    const product = pooled.mul(embedding).sum(1);
+    return product.div(pooled.norm('euclidean', 1).mul(embedding.norm('euclidean', 1)).maximum(1e-8));
+  });
+  return columns.every((column) => column !== undefined) ? (tf.stack(columns, 1) as tf.Tensor2D) : undefined;
+}

@@ -1,0 +1,236 @@
+import {
+  batchesPerEpoch,
+  type Dataset,
+  definePart,
+  InputError,
+  type Metric,
+  type MetricValue,
+  type PartReference,
+  RunError,
+  type RunEstimate,
+  type Split,
+  type Student,
+  stateBytes,
+  type Teacher,
+  type Trainer,
+  type TrainerContext,
+  type Weighting,
+} from '@retort/core';
+import { bindOptimizer, loadLayersModel, loadVariables, namedWeights, saveVariables, type Schedule } from '@retort/nn';
+import * as tf from '@tensorflow/tfjs';
+import { join, resolve } from 'node:path';
+import { createStep, trainableParameters } from './distillation-step.js';
+import { hasSimilarity } from './distillation-view.js';
+import { evaluateStudent } from './evaluate-student.js';
+import { createLossTerms, type LossTerm } from './loss-terms.js';
+import { mtkdOptions, type MtkdOptions } from './options.js';
+import { createStepLog } from './step-log.js';
+import { estimateRun, train, type TrainingState } from './train.js';
+
+/** Multi-teacher knowledge distillation: one trainer for every weighting, so that a comparison compares weights and nothing else. */
+export const mtkd = definePart('trainer', {
+  name: 'mtkd',
+  summary: 'Multi-teacher distillation; with weighting "none", plain supervised training.',
+  options: mtkdOptions,
+  create: composeMtkd,
+});
+
+/** Everything a run is made of, checked against each other. */
+export interface MtkdRun {
+  context: TrainerContext;
+  options: MtkdOptions;
+  dataset: Dataset;
+  student: Student;
+  teachers: Teacher[];
+  terms: LossTerm[];
+  weighting: Weighting;
+  schedule: Schedule;
+  /** Peak; the schedule multiplies it. */
+  learningRate: number;
+  stepsPerEpoch: number;
+  state: TrainingState;
+  createMetrics(withTeachers: boolean): Promise<Metric[]>;
+}
+
+async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promise<Trainer> {
+  const { manifest, scope, seeds, baseFolder, emit } = context;
+  const dataset = await scope.create(manifest.dataset, { seeds: seeds.within('dataset'), baseFolder, path: 'dataset' });
+  const { classes, imageShape } = dataset;
+
+  // A weighting that needs nothing from teachers runs without them, so that `weighting: none` is the whole change to a baseline.
+  const usesTeachers = (scope.part(options.weighting).needs?.teacher ?? []).length > 0;
+  if (usesTeachers && manifest.teachers.length === 0) {
+    throw new InputError(`weighting "${options.weighting.use}" needs teachers and the manifest lists none`, {
+      hints: ['add the section teachers, or use trainer.weighting: none'],
+    });
+  }
+  if (!usesTeachers && manifest.teachers.length > 0) {
+    emit({
+      type: 'info',
+      message: `weighting "${options.weighting.use}" uses no teachers; those listed are not loaded`,
+    });
+  }
+  const references = usesTeachers ? manifest.teachers : [];
+  const ids = references.map(({ keys }) => keys.id as string);
+  const twice = ids.find((id, i) => ids.indexOf(id) !== i);
+  if (twice !== undefined) throw new InputError(`teachers: two are called "${twice}"`);
+  const teachers: Teacher[] = [];
+  for (const reference of references) {
+    const path = `${reference.path} (${String(reference.keys.id)})`;
+    teachers.push(
+      await scope.create(reference, { id: reference.keys.id as string, classes, imageShape, baseFolder, path }),
+    );
+  }
+
+  const student = await scope.create(manifest.student, {
+    classes,
+    imageShape,
+    normalization: dataset.normalization,
+    seeds: seeds.within('student'),
+    baseFolder,
+    path: 'student',
+  });
+  scope.own({ dispose: () => void student.model.dispose() });
+  if (options.warmStart) await warmStart(student, resolve(baseFolder, options.warmStart));
+
+  const terms = await createLossTerms(manifest.losses, student, teachers, scope, seeds);
+  if (terms.length === 0)
+    throw new InputError('losses: none is left without teachers', { hints: ['add { id: task, use: cross-entropy }'] });
+  const heads = (['logit', 'feature'] as const).filter((head) => terms.some((term) => term.head === head));
+  if (usesTeachers && heads.length === 0)
+    throw new InputError('losses: none reads the teachers', { hints: ['add { id: kd, use: kd }'] });
+  const provided = teachers.map((teacher) => ({ id: teacher.id, provides: teacher.describe().provides }));
+  const weighting = await scope.create(options.weighting, {
+    teachers: provided,
+    classes,
+    heads,
+    temperature: temperatureOf(manifest.losses),
+    agent: manifest.agent,
+    hasSimilarity: hasSimilarity(terms, provided),
+    scope,
+    seeds: seeds.within('weighting'),
+    path: options.weighting.path,
+  });
+
+  const stepsPerEpoch = batchesPerEpoch(dataset, 'train');
+  const schedule = await scope.create(options.schedule, {
+    epochs: options.epochs,
+    stepsPerEpoch,
+    path: options.schedule.path,
+  });
+  const { trainable, frozen } = trainableParameters(student, terms, ids);
+  const rule = await scope.create(options.optimizer, undefined);
+  const optimizer = bindOptimizer(rule, trainable);
+  scope.own(optimizer);
+  const log = createStepLog(
+    terms.map(({ id }) => id),
+    [...heads],
+    weighting.hasGenerator ?? false,
+    ids,
+    classes.length,
+  );
+  scope.own(log);
+
+  const createMetrics = async (withTeachers: boolean): Promise<Metric[]> => {
+    const wanted = manifest.metrics.filter(
+      (reference) => withTeachers || !scope.part(reference).needs?.teacher?.length,
+    );
+    return Promise.all(
+      wanted.map((reference) =>
+        scope.create(reference, { classes, teachers: withTeachers ? ids : [], path: reference.path }),
+      ),
+    );
+  };
+  await checkSelection(options, await createMetrics(false), dataset.sizes.validation, manifest.metrics);
+
+  const runStep = createStep(
+    {
+      student,
+      terms,
+      weighting,
+      optimizer,
+      parameters: trainable,
+      teacherCount: teachers.length,
+      log,
+      verifyReplay: manifest.run.verifyReplay,
+    },
+    frozen,
+  );
+  const run: MtkdRun = {
+    context,
+    options,
+    dataset,
+    student,
+    teachers,
+    terms,
+    weighting,
+    schedule,
+    stepsPerEpoch,
+    learningRate: rule.learningRate,
+    createMetrics,
+    state: { trainable, frozen, optimizer, log, weighting, seeds, runStep },
+  };
+  return {
+    fingerprints: Object.fromEntries([
+      ['dataset', dataset.fingerprint],
+      ...teachers.map((teacher) => [`teacher ${teacher.id}`, teacher.describe().fingerprint]),
+    ]) as Record<string, string>,
+    train: (trainingOptions) => train(run, trainingOptions),
+    estimate: (): Promise<RunEstimate> => estimateRun(run, stateBytes),
+    evaluate: (studentFolder: string, split: Split) => evaluateSaved(run, studentFolder, split),
+  };
+}
+
+/** The temperature of the first loss that has one; rewards in closed form need it. */
+function temperatureOf(losses: PartReference<'loss'>[]): number {
+  for (const { options } of losses) if (typeof options.temperature === 'number') return options.temperature;
+  return 4;
+}
+
+async function warmStart(student: Student, folder: string): Promise<void> {
+  const { model } = await loadLayersModel(join(folder, 'model.json'), { where: 'trainer.warmStart' });
+  const [own, saved] = [namedWeights(student.model), namedWeights(model)];
+  tf.tidy(() => {
+    for (const [key, variable] of Object.entries({ ...own.trainable, ...own.frozen })) {
+      const value = saved.trainable[key] ?? saved.frozen[key];
+      if (!value || value.shape.join() !== variable.shape.join()) {
+        throw new InputError(
+          `trainer.warmStart: ${folder} is another network: "${key}" is ${value ? `[${value.shape.join(', ')}]` : 'not in it'}`,
+          {
+            hints: [`this student's is [${variable.shape.join(', ')}]`],
+          },
+        );
+      }
+      variable.assign(value);
+    }
+  });
+  model.dispose();
+}
+
+/** The metric that chooses the best student has to be there, and give one number. */
+async function checkSelection(
+  { select }: MtkdOptions,
+  metrics: Metric[],
+  validationSize: number,
+  references: PartReference<'metric'>[],
+): Promise<void> {
+  if (validationSize === 0) return;
+  const given = metrics.flatMap((metric) => Object.keys(metric.result()));
+  if (!given.includes(select)) {
+    throw new InputError(`trainer.select: no metric gives "${select}"`, {
+      hints: [
+        `metrics listed: ${references.map(({ use }) => use).join(', ') || 'none'}, which give ${given.join(', ') || 'nothing'}`,
+      ],
+    });
+  }
+}
+
+async function evaluateSaved(run: MtkdRun, folder: string, split: Split): Promise<Record<string, MetricValue>> {
+  const { frozen, trainable } = namedWeights(run.student.model);
+  const before = await saveVariables({ ...trainable, ...frozen });
+  await warmStart(run.student, folder);
+  const result = await evaluateStudent(run.student, run.dataset, split, await run.createMetrics(false));
+  loadVariables({ ...trainable, ...frozen }, before, 'student');
+  if (Object.keys(result).length === 0) throw new RunError(`the data set has no ${split} split`);
+  return result;
+}
