@@ -1,5 +1,5 @@
 import { fewClasses } from './heat-map.js';
-import { html, type Markup } from './html.js';
+import { markup, type Markup } from './markup.js';
 import { finite, percent } from './numbers.js';
 
 /** Accuracy per class: a bar with its name each up to 20 classes, columns from lowest to highest and the worst ten beyond. */
@@ -11,11 +11,11 @@ export function classAccuracy(values: (number | null)[], className: (index: numb
     .sort((a, b) => a.value - b.value);
   const width = 684 / sorted.length;
   const title = `Accuracy of ${entries.length} classes, lowest to highest`;
-  return html`<figure class="chart wide columns">
+  return markup`<figure class="chart wide columns">
       <figcaption>${title}</figcaption>
       <svg viewBox="0 0 750 190" role="img" aria-label="${title}">
         <title>${title}</title>
-        ${[0, 0.5, 1].map((tick) => html`<path class="grid" d="M62 ${170 - tick * 160}H746" /><text class="end" x="56" y="${170 - tick * 160}" dy="0.35em">${percent(tick, 0)}</text>`)}
+        ${[0, 0.5, 1].map((tick) => markup`<path class="grid" d="M62 ${170 - tick * 160}H746" /><text class="end" x="56" y="${170 - tick * 160}" dy="0.35em">${percent(tick, 0)}</text>`)}
         <path
           class="bar"
           d="${sorted.map(({ value }, i) => `M${(62 + i * width).toFixed(2)} 170v${(-value * 160).toFixed(2)}h${(width * 0.8).toFixed(2)}V170z`).join('')}"
@@ -27,7 +27,7 @@ export function classAccuracy(values: (number | null)[], className: (index: numb
 
 /** Named fractions as bars across. */
 export function bars(title: string, entries: { name: string; value: number | undefined }[]): Markup {
-  return html`<div class="scroll">
+  return markup`<div class="scroll">
     <table class="bars">
       <caption>
         ${title}
@@ -35,7 +35,7 @@ export function bars(title: string, entries: { name: string; value: number | und
       <tbody>
         ${entries.map(
           ({ name, value }) =>
-            html`<tr>
+            markup`<tr>
               <th scope="row">${name}</th>
               <td class="track">
                 <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">
@@ -63,7 +63,7 @@ export function worstConfusions(
   });
   if (pairs.length === 0) return undefined;
   pairs.sort((a, b) => b.value - a.value || b.share - a.share);
-  return html`<div class="scroll">
+  return markup`<div class="scroll">
     <table>
       <caption>
         Most frequent confusions
@@ -79,7 +79,7 @@ export function worstConfusions(
       <tbody>
         ${pairs.slice(0, most).map(
           ({ i, j, value, share }) =>
-            html`<tr>
+            markup`<tr>
               <td>${className(i)}</td>
               <td>${className(j)}</td>
               <td class="number">${value}</td>

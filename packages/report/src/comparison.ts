@@ -1,4 +1,4 @@
-import { html, type Markup } from './html.js';
+import { markup, type Markup } from './markup.js';
 import { lineChart } from './line-chart.js';
 import { duration, isFraction, plain, points } from './numbers.js';
 import { accuracySeries, bestValidation, formatMetric, metricFormat, statusBadge } from './run-section.js';
@@ -8,7 +8,7 @@ import { finalValue, mainMetric, type RunSummary } from './run-summary.js';
 export function comparison(runs: RunSummary[], names: string[]): Markup {
   const all = runs.flatMap(({ finals }) => finals);
   const metric = mainMetric(all) ?? 'top-1';
-  const split = all[0]?.split ?? 'test';
+  const split = all.some((one) => one.split === 'test') ? 'test' : (all[0]?.split ?? 'test');
   const value = (run: RunSummary, student: string) =>
     finalValue(run.finals, split, student, metric) ??
     (split === 'validation' && student === 'best' ? bestValidation(run, metric)?.value : undefined);
@@ -17,7 +17,7 @@ export function comparison(runs: RunSummary[], names: string[]): Markup {
     if (run === runs[0] || mine === undefined || first === undefined) return '';
     return isFraction(metric) ? points(mine - first) : plain(mine - first);
   };
-  return html`<h2>Comparison</h2>
+  return markup`<h2>Comparison</h2>
     <div class="scroll">
       <table>
         <caption>
@@ -26,14 +26,14 @@ export function comparison(runs: RunSummary[], names: string[]): Markup {
         <thead>
           <tr>
             <th scope="col">run</th>
-            ${['last', 'Δ', 'best', 'Δ', 'epochs', 'time', 'seed'].map((title) => html`<th scope="col" class="number">${title}</th>`)}
+            ${['last', 'Δ', 'best', 'Δ', 'epochs', 'time', 'seed'].map((title) => markup`<th scope="col" class="number">${title}</th>`)}
             <th scope="col">status</th>
           </tr>
         </thead>
         <tbody>
           ${runs.map(
             (run, i) =>
-              html`<tr>
+              markup`<tr>
                 <th scope="row">${names[i]}</th>
                 ${[
                   formatMetric(metric, value(run, 'last')),
@@ -43,7 +43,7 @@ export function comparison(runs: RunSummary[], names: string[]): Markup {
                   run.epochsDone,
                   duration(run.seconds),
                   run.seed ?? '–',
-                ].map((cell) => html`<td class="number">${cell}</td>`)}
+                ].map((cell) => markup`<td class="number">${cell}</td>`)}
                 <td>${statusBadge(run)}</td>
               </tr>`,
           )}

@@ -1,4 +1,4 @@
-import { html, type Content, type Markup } from './html.js';
+import { markup, type Content, type Markup } from './markup.js';
 import { count, finite, missing } from './numbers.js';
 
 /** Shades a cell can have; each is one class of the style sheet, so that light and dark schemes need no second drawing. */
@@ -43,7 +43,7 @@ export function confusionMatrix(matrix: number[][], className: (index: number) =
 
 function confusionTable(matrix: number[][], className: (index: number) => string): Markup {
   const shares = rowShares(matrix);
-  return html`<div class="scroll">
+  return markup`<div class="scroll">
     <table class="heat">
       <caption>
         Rows: true class. Columns: predicted class. Cells: samples; shade: share of the row.
@@ -51,15 +51,15 @@ function confusionTable(matrix: number[][], className: (index: number) => string
       <thead>
         <tr>
           <td></td>
-          ${matrix.map((_, j) => html`<th scope="col"><span>${className(j)}</span></th>`)}
+          ${matrix.map((_, j) => markup`<th scope="col">${className(j)}</th>`)}
         </tr>
       </thead>
       <tbody>
         ${matrix.map(
           (row, i) =>
-            html`<tr>
+            markup`<tr>
               <th scope="row">${className(i)}</th>
-              ${row.map((value, j) => html`<td class="h${shadeOf(shares[i][j])}">${value ? count(value) : ''}</td>`)}
+              ${row.map((value, j) => markup`<td class="h${shadeOf(shares[i][j])}">${value ? count(value) : ''}</td>`)}
             </tr>`,
         )}
       </tbody>
@@ -73,7 +73,7 @@ function confusionDrawing(matrix: number[][], className: (index: number) => stri
   const note = block > 1 ? ` Each cell adds up ${block} × ${block} classes.` : '';
   const every = Math.ceil(pooled.length / 10);
   const ticks = pooled.map((_, i) => i).filter((i) => i % every === 0);
-  return html`<figure class="matrix">
+  return markup`<figure class="matrix">
     <figcaption><small>Down: true class. Across: predicted class. Shade: share of the row.${note}</small></figcaption>
     <svg viewBox="0 0 520 520" role="img" aria-label="Confusion matrix of ${matrix.length} classes">
       <title>Confusion matrix of ${matrix.length} classes</title>
@@ -81,10 +81,8 @@ function confusionDrawing(matrix: number[][], className: (index: number) => stri
         <path class="frame" d="M0 0H460V460H0Z" />
         ${cellPaths(rowShares(pooled), size, size, shadeOf)}
         ${ticks.map((i) => [
-          html`<text class="end" x="-6" y="${(i + 0.5) * size}" dy="0.35em">${clip(className(i * block))}</text>`,
-          html`<text x="0" y="0" transform="translate(${(i + 0.5) * size + 4} -6) rotate(-45)"
-            >${clip(className(i * block))}</text
-          >`,
+          markup`<text class="end" x="-6" y="${(i + 0.5) * size}" dy="0.35em">${clip(className(i * block))}</text>`,
+          markup`<text x="0" y="0" transform="translate(${(i + 0.5) * size + 4} -6) rotate(-45)">${clip(className(i * block))}</text>`,
         ])}
       </g>
     </svg>
@@ -107,7 +105,7 @@ export function classWeights(
   const shade = (value: number | undefined) =>
     largest > 0 ? Math.round((Math.max(value ?? 0, 0) / largest) * shades) : 0;
   if (values.length <= fewClasses) {
-    return html`<div class="scroll">
+    return markup`<div class="scroll">
       <table class="heat values">
         <caption>
           ${title}
@@ -115,15 +113,15 @@ export function classWeights(
         <thead>
           <tr>
             <th scope="col">class</th>
-            ${teachers.map((name) => html`<th scope="col">${name}</th>`)}
+            ${teachers.map((name) => markup`<th scope="col">${name}</th>`)}
           </tr>
         </thead>
         <tbody>
           ${values.map(
             (_, i) =>
-              html`<tr>
+              markup`<tr>
                 <th scope="row">${className(i)}</th>
-                ${teachers.map((_, j) => html`<td class="h${shade(weight(i, j))}">${format(weight(i, j))}</td>`)}
+                ${teachers.map((_, j) => markup`<td class="h${shade(weight(i, j))}">${format(weight(i, j))}</td>`)}
               </tr>`,
           )}
         </tbody>
@@ -131,7 +129,7 @@ export function classWeights(
     </div>`;
   }
   const classCount = values.length;
-  return html`<div class="scroll strips">
+  return markup`<div class="scroll strips">
     <table class="heat">
       <caption>
         ${title}; each row runs over the ${classCount} classes, darkest at ${format(largest)}
@@ -148,14 +146,14 @@ export function classWeights(
         ${teachers.map((name, j) => {
           const row = values.map((_, i) => weight(i, j));
           const known = row.filter((value) => value !== undefined);
-          return html`<tr>
+          return markup`<tr>
             <th scope="row">${name}</th>
             <td class="strip">
               <svg viewBox="0 0 ${classCount} 1" preserveAspectRatio="none" role="img" aria-label="${name} by class">
                 ${cellPaths([row], 1, 1, shade)}
               </svg>
             </td>
-            ${[Math.min(...known), Math.max(...known)].map((value) => html`<td>${format(finite(value))}</td>`)}
+            ${[Math.min(...known), Math.max(...known)].map((value) => markup`<td>${format(finite(value))}</td>`)}
           </tr>`;
         })}
       </tbody>
@@ -173,7 +171,7 @@ function cellPaths<T>(rows: T[][], width: number, height: number, shade: (value:
       if (k > 0) paths[k] += `M${at(j * width)} ${at(i * height)}h${at(width)}v${at(height)}h${at(-width)}z`;
     }),
   );
-  return paths.map((path, k) => path && html`<path class="h${k}" d="${path}" />`);
+  return paths.map((path, k) => path && markup`<path class="h${k}" d="${path}" />`);
 }
 
 /** A name that fits beside a drawing. */

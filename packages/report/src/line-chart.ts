@@ -1,5 +1,4 @@
-import type { Markup } from './html.js';
-import { html, type Content } from './html.js';
+import { markup, type Content, type Markup } from './markup.js';
 import { plain } from './numbers.js';
 import { linearScale, logScale, type Scale } from './scale.js';
 
@@ -71,8 +70,8 @@ export function lineChart(chart: LineChart): Markup | undefined {
   });
 
   const title = chart.title + (logarithmic ? ' (log scale)' : '');
-  return html`<figure class="${chart.wide ? 'chart wide' : 'chart'}">
-    <figcaption>${title}${chart.note && html`<small>${chart.note}</small>`}</figcaption>
+  return markup`<figure class="${chart.wide ? 'chart wide' : 'chart'}">
+    <figcaption>${title}${chart.note && markup`<small>${chart.note}</small>`}</figcaption>
     <svg
       viewBox="0 0 ${size.width} ${size.height}"
       role="img"
@@ -83,16 +82,8 @@ export function lineChart(chart: LineChart): Markup | undefined {
       <desc>${series.map((one) => describe(one, format)).join('; ')}</desc>
       ${axes(x, y, plot, chart.xLabel, axisFormat)} ${chart.reference && referenceLine(chart.reference, y, plot)}
       ${series.map((one, i) => line(one, x, y, plot.bottom, i))}
-      <line class="cursor" y1="${plot.top}" y2="${plot.bottom}" hidden="" />
-      <rect
-        class="hit"
-        x="${plot.left}"
-        y="${plot.top}"
-        width="${plot.right - plot.left}"
-        height="${plot.bottom - plot.top}"
-      >
-        <title></title>
-      </rect>
+      <line class="cursor" y1="${plot.top}" y2="${plot.bottom}"/>
+      <rect class="hit" x="${plot.left}" y="${plot.top}" width="${plot.right - plot.left}" height="${plot.bottom - plot.top}"><title></title></rect>
     </svg>
     ${legend(series, format)}
   </figure>`;
@@ -133,11 +124,11 @@ function line({ points }: Series, x: Scale, y: Scale, bottom: number, index: num
     (point, i) => point.y !== undefined && (few || (points[i - 1]?.y === undefined && points[i + 1]?.y === undefined)),
   );
   const gaps = points.filter((point) => point.y === undefined);
-  return html`<g class="${styleOf(index)}"
-    ><path class="line" d="${linePath(points, x, y)}" />${dots.map(
-      (point) => html`<circle cx="${short(x(point.x))}" cy="${short(y(point.y!))}" r="2.2" />`,
-    )}${gaps.map((point) => html`<text class="gap" x="${short(x(point.x))}" y="${bottom - 3}">×</text>`)}</g
-  >`;
+  return markup`<g class="${styleOf(index)}">
+    <path class="line" d="${linePath(points, x, y)}"/>
+    ${dots.map((point) => markup`<circle cx="${short(x(point.x))}" cy="${short(y(point.y!))}" r="${points.length === 1 ? 4 : 2.2}"/>`)}
+    ${gaps.map((point) => markup`<text class="gap" x="${short(x(point.x))}" y="${bottom - 3}">×</text>`)}
+  </g>`;
 }
 
 function axes(
@@ -150,19 +141,14 @@ function axes(
   return [
     y.ticks.map((tick) => {
       const at = short(y(tick));
-      return html`<path class="grid" d="M${plot.left} ${at}H${plot.right}" /><text
-          class="end"
-          x="${plot.left - 6}"
-          y="${at}"
-          dy="0.35em"
-          >${format(tick)}</text
-        >`;
+      return markup`<path class="grid" d="M${plot.left} ${at}H${plot.right}"/>
+        <text class="end" x="${plot.left - 6}" y="${at}" dy="0.35em">${format(tick)}</text>`;
     }),
-    html`<path class="axis" d="M${plot.left} ${plot.bottom}H${plot.right}" />`,
+    markup`<path class="axis" d="M${plot.left} ${plot.bottom}H${plot.right}" />`,
     x.ticks.map(
-      (tick) => html`<text class="middle" x="${short(x(tick))}" y="${plot.bottom}" dy="1.3em">${plain(tick)}</text>`,
+      (tick) => markup`<text class="middle" x="${short(x(tick))}" y="${plot.bottom}" dy="1.3em">${plain(tick)}</text>`,
     ),
-    html`<text class="middle label" x="${(plot.left + plot.right) / 2}" y="${plot.bottom}" dy="2.5em">${xLabel}</text>`,
+    markup`<text class="middle label" x="${(plot.left + plot.right) / 2}" y="${plot.bottom}" dy="2.5em">${xLabel}</text>`,
   ];
 }
 
@@ -172,21 +158,16 @@ function referenceLine(
   plot: { left: number; right: number },
 ): Content {
   const at = short(y(reference.y));
-  return html`<path class="reference" d="M${plot.left} ${at}H${plot.right}" /><text
-      class="end"
-      x="${plot.right}"
-      y="${Number(at) - 4}"
-      >${reference.label}</text
-    >`;
+  return markup`<path class="reference" d="M${plot.left} ${at}H${plot.right}"/>
+    <text class="end" x="${plot.right}" y="${Number(at) - 4}">${reference.label}</text>`;
 }
 
 function legend(series: Series[], format: (y: number) => string): Content {
-  return html`<ul class="legend">
+  return markup`<ul class="legend">
     ${series.map((one, i) => {
       const last = one.points.findLast((point) => point.y !== undefined)?.y;
-      return html`<li>
-        <svg class="${styleOf(i)}" viewBox="0 0 22 8" aria-hidden="true"><path class="line" d="M1 4H21" /></svg
-        >${one.name} <b>${last === undefined ? 'not finite' : format(last)}</b>
+      return markup`<li>
+        <svg class="${styleOf(i)}" viewBox="0 0 22 8" aria-hidden="true"><path class="line" d="M1 4H21"/></svg>${one.name} <b>${last === undefined ? 'not finite' : format(last)}</b>
       </li>`;
     })}
   </ul>`;

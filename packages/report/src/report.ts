@@ -1,6 +1,6 @@
 import { sha256, writeWhole } from '@retort/core';
 import { comparison, distinctNames } from './comparison.js';
-import { html, Markup } from './html.js';
+import { markup, Markup } from './markup.js';
 import { readRun, type RunData } from './run-data.js';
 import { runSection, statusBadge } from './run-section.js';
 import { summarize } from './run-summary.js';
@@ -18,43 +18,41 @@ export function renderReport(runs: RunData[]): string {
   const title = summaries.length === 1 ? names[0] : `${summaries.length} runs`;
   const body =
     summaries.length === 1
-      ? html`<header class="head">
+      ? markup`<header class="head">
             <h1>${title}</h1>
             ${statusBadge(summaries[0])}
           </header>
           ${runSection(summaries[0])}`
-      : html`<header class="head"><h1>${title}</h1></header>
+      : markup`<header class="head"><h1>${title}</h1></header>
           ${summaries.length > 1 && comparison(summaries, names)}
-          ${summaries.length > 1 && html`<h2>Runs</h2>`}${summaries.map(
+          ${summaries.length > 1 && markup`<h2>Runs</h2>`}${summaries.map(
             (run, i) =>
-              html`<details class="run">
+              markup`<details class="run">
                 <summary>${names[i]} ${statusBadge(run)}</summary>
                 ${runSection(run)}
               </details>`,
           )}`;
+  // The policy lets this script run and no other, not even one that slipped through the escaping.
   const scriptDigest = Buffer.from(sha256(script), 'hex').toString('base64');
   const policy = `default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${scriptDigest}'; base-uri 'none'; form-action 'none'`;
-  return html`<!doctype html>
+  return markup`<!doctype html>
     <html lang="en">
       <head>
         <meta charset="utf-8" />
         <meta http-equiv="Content-Security-Policy" content="${policy}" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <title>${title} – Retort</title>
-        <style>
-          ${new Markup(style)}
-        </style>
+        ${new Markup(`<style>${style}</style>`)}
       </head>
       <body>
         <main>
           ${body}
           <footer>Written by Retort from the run's own log.</footer>
         </main>
-        <script>
-          ${new Markup(script)};
-        </script>
+        ${new Markup(`<script>${script}</script>`)}
       </body>
-    </html> `.text;
+    </html>
+`.text;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { classAccuracy, worstConfusions } from './class-accuracy.js';
-import { classWeights, confusionMatrix, fewClasses } from './heat-map.js';
-import { html, type Content, type Markup } from './html.js';
+import { classWeights, confusionMatrix } from './heat-map.js';
+import { markup, type Content, type Markup } from './markup.js';
 import { lineChart, type LineChart, type Series } from './line-chart.js';
 import { count, duration, finite, isFraction, moment, percent, plain } from './numbers.js';
 import { mainMetric, type Evaluation, type RunSummary } from './run-summary.js';
@@ -12,16 +12,16 @@ export function runSection(run: RunSummary): Markup {
   const charts = trainingCharts(run);
   const weights = teacherWeights(run);
   const evaluation = finalEvaluation(run);
-  return html`${facts(run)}${warnings(run)}${tiles(run)}
+  return markup`${facts(run)}${warnings(run)}${tiles(run)}
   ${
     charts.length > 0 &&
-    html`<h2>Training</h2>
+    markup`<h2>Training</h2>
       <div class="charts">${charts}</div>`
   }
   ${weights}${evaluation}
   ${
     run.manifest !== undefined &&
-    html`<h2>Manifest</h2>
+    markup`<h2>Manifest</h2>
       <details>
         <summary>Resolved manifest</summary>
         <pre>${run.manifest}</pre>
@@ -32,7 +32,7 @@ export function runSection(run: RunSummary): Markup {
 /** `Finished`, `Interrupted` … as a badge. */
 export function statusBadge(run: RunSummary): Markup {
   const words = { finished: 'finished', interrupted: 'interrupted', 'no end': 'not finished', empty: 'nothing logged' };
-  return html`<span class="status ${run.status === 'finished' && 'finished'}">${words[run.status]}</span>`;
+  return markup`<span class="status ${run.status === 'finished' && 'finished'}">${words[run.status]}</span>`;
 }
 
 /** Where on the x axis something that was logged at `epoch` and `step` stands: epochs done by then. */
@@ -50,24 +50,24 @@ function facts(run: RunSummary): Content {
     ['Seed', run.seed],
     [
       'Backend',
-      run.backend && html`${run.backend}${run.backendReason && html` <small>(${run.backendReason})</small>`}`,
+      run.backend && markup`${run.backend}${run.backendReason && markup` <small>(${run.backendReason})</small>`}`,
     ],
     ...run.parts,
-    ['Folder', html`<code>${run.folder}</code>`],
+    ['Folder', markup`<code>${run.folder}</code>`],
     ['Resumed', run.resumedAt.map(({ epoch, step }) => `in epoch ${epoch + 1}, step ${step}`).join('; ')],
   ];
   const notes = {
     finished: undefined,
-    interrupted: html`<p>This run was interrupted; <code>retort resume ${run.folder}</code> goes on with it.</p>`,
-    'no end': html`<p>The log has no end: the run is still going, or was stopped without notice.</p>`,
-    empty: html`<p>Nothing was logged yet.</p>`,
+    interrupted: markup`<p>This run was interrupted; <code>retort resume ${run.folder}</code> goes on with it.</p>`,
+    'no end': markup`<p>The log has no end: the run is still going, or was stopped without notice.</p>`,
+    empty: markup`<p>Nothing was logged yet.</p>`,
   };
-  return html`<dl class="facts">
+  return markup`<dl class="facts">
       ${list.map(
         ([name, value]) =>
           value !== undefined &&
           value !== '' &&
-          html`<div>
+          markup`<div>
             <dt>${name}</dt>
             <dd>${value}</dd>
           </div>`,
@@ -79,10 +79,10 @@ function facts(run: RunSummary): Content {
 function warnings({ warnings: list }: RunSummary): Content {
   return (
     list.length > 0 &&
-    html`<ul class="warnings" aria-label="Warnings">
+    markup`<ul class="warnings" aria-label="Warnings">
       ${list.map(
         ({ message, time, count: times }) =>
-          html`<li>${message} <small>${time && moment(time)}${times > 1 && `, ${times} times`}</small></li>`,
+          markup`<li>${message} <small>${time && moment(time)}${times > 1 && `, ${times} times`}</small></li>`,
       )}
     </ul>`
   );
@@ -114,10 +114,10 @@ function tiles(run: RunSummary): Content {
   if (run.parameters !== undefined) list.push(['student parameters', count(run.parameters)]);
   return (
     list.length > 0 &&
-    html`<dl class="tiles">
+    markup`<dl class="tiles">
       ${list.map(
         ([name, value]) =>
-          html`<div>
+          markup`<div>
             <dt>${name}</dt>
             <dd>${value}</dd>
           </div>`,
@@ -272,19 +272,17 @@ function teacherWeights(run: RunSummary): Content {
       headTitle(head, heads),
     ),
   );
+  const note = heads.some((head) => head.startsWith(generatorPrefix))
+    ? 'Means over the samples of an epoch. Fused: what multiplied the losses. Generator: what the weight generator proposed.'
+    : 'Means over the samples of an epoch.';
   return (
     (charts.some(Boolean) || tables.length > 0) &&
-    html`<h2>Teacher weights</h2>
-      <p>
-        <small
-          >Means over the samples of an
-          epoch.${logged.some((head) => head.startsWith(generatorPrefix)) && ' Fused: what multiplied the losses. Generator: what the weight generator proposed.'}</small
-        >
-      </p>
+    markup`<h2>Teacher weights</h2>
+      <p><small>${note}</small></p>
       <div class="charts">${charts}</div>
       ${
         tables.length > 0 &&
-        html`<h3>By class, epoch ${byClass!.epoch + 1}</h3>
+        markup`<h3>By class, epoch ${byClass!.epoch + 1}</h3>
           <div class="pair">${tables}</div>`
       }`
   );
@@ -314,18 +312,19 @@ function finalEvaluation(run: RunSummary): Content {
       .find(({ values }) => isArrayOf(values[name], depth));
   const perClass = withVector('per-class-accuracy', 1);
   const confusion = withVector('confusion', 2);
-  return html`<h2>Evaluation</h2>
+  return markup`<h2>Evaluation</h2>
     ${metricTable(run.finals, scalars)}
     ${
       perClass &&
-      html`<h3>Classes <small>${nameOf(perClass)}</small></h3>
-        ${classAccuracy(perClass.values['per-class-accuracy'] as number[], className)}`
+      markup`<h3>Classes <small>${nameOf(perClass)}</small></h3>
+        ${classAccuracy(seenAccuracy(perClass.values), className)}`
     }
     ${
       confusion &&
-      html`<h3>Confusion <small>${nameOf(confusion)}</small></h3>
+      markup`<h3>Confusion <small>${nameOf(confusion)}</small></h3>
         <div class="pair">
-          ${confusionMatrix(confusion.values.confusion as number[][], className)}${worstConfusions(confusion.values.confusion as number[][], className, fewClasses / 2)}
+          ${confusionMatrix(confusion.values.confusion as number[][], className)}
+          ${worstConfusions(confusion.values.confusion as number[][], className)}
         </div>`
     }`;
 }
@@ -333,7 +332,7 @@ function finalEvaluation(run: RunSummary): Content {
 function metricTable(finals: Evaluation[], names: string[]): Content {
   return (
     names.length > 0 &&
-    html`<div class="scroll">
+    markup`<div class="scroll">
       <table>
         <caption>
           As last measured
@@ -341,21 +340,29 @@ function metricTable(finals: Evaluation[], names: string[]): Content {
         <thead>
           <tr>
             <th scope="col">metric</th>
-            ${finals.map((one) => html`<th scope="col" class="number">${nameOf(one)}</th>`)}
+            ${finals.map((one) => markup`<th scope="col" class="number">${nameOf(one)}</th>`)}
           </tr>
         </thead>
         <tbody>
           ${names.map(
             (name) =>
-              html`<tr>
+              markup`<tr>
                 <th scope="row">${name}</th>
-                ${finals.map(({ values }) => html`<td class="number">${formatMetric(name, values[name])}</td>`)}
+                ${finals.map(({ values }) => markup`<td class="number">${formatMetric(name, values[name])}</td>`)}
               </tr>`,
           )}
         </tbody>
       </table>
     </div>`
   );
+}
+
+/** Accuracy per class, missing where the split has no sample of the class. */
+function seenAccuracy(values: Evaluation['values']): (number | null)[] {
+  const accuracy = values['per-class-accuracy'] as number[];
+  if (!isArrayOf(values.confusion, 2)) return accuracy;
+  const rows = values.confusion as number[][];
+  return accuracy.map((value, i) => (rows[i]?.every((samples) => samples === 0) ? null : value));
 }
 
 function nameOf({ split, student }: Evaluation): string {

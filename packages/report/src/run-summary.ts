@@ -47,7 +47,7 @@ export function summarize(run: RunData): RunSummary {
   const of = <T extends LoggedEvent['type']>(type: T) =>
     run.events.filter((event): event is EventOf<T> => event.type === type);
   const starts = of('run-start');
-  const start = starts.at(-1) as (EventOf<'run-start'> & { classes?: unknown; teachers?: unknown }) | undefined;
+  const start = starts.at(-1);
   const lastEdge = run.events.findLast((event) => event.type === 'run-start' || event.type === 'run-end');
   const end = lastEdge?.type === 'run-end' ? lastEdge : undefined;
   const epochLog = of('epoch');
@@ -139,6 +139,7 @@ function weighedTeachers(epochLog: EventOf<'epoch'>[]): string[] {
   return [...new Set(epochLog.flatMap(({ weights }) => Object.values(weights ?? {}).flatMap(Object.keys)))];
 }
 
+/** A list of the log; a log of an older version has none. */
 function names(value: unknown): string[] | undefined {
   return Array.isArray(value) && value.length > 0 ? value.map(String) : undefined;
 }

@@ -68,7 +68,7 @@ export function syntheticRun({
   };
 
   log({ type: 'backend', name: 'wasm', reason: 'the fastest that is installed' });
-  log({ type: 'run-start', name, epochs, stepsPerEpoch, batchSize: 64, parameters: 78_042, ...{ classes, teachers } });
+  log({ type: 'run-start', name, epochs, stepsPerEpoch, batchSize: 64, parameters: 78_042, classes, teachers });
   for (const message of warnings) log({ type: 'warning', message });
   let best = 0;
   for (let epoch = 0; epoch < epochsDone; epoch++) {

@@ -1,4 +1,4 @@
-/** Text that is markup already. Everything else that enters {@link html} is escaped. */
+/** Text that is markup already. Everything else that enters {@link markup} is escaped. */
 export class Markup {
   constructor(readonly text: string) {}
 
@@ -17,7 +17,7 @@ export function escapeHtml(text: string): string {
 }
 
 /** A template whose values are escaped, whoever wrote them; markup and lists go in as they are, absent values as nothing. */
-export function html(strings: TemplateStringsArray, ...values: Content[]): Markup {
+export function markup(strings: TemplateStringsArray, ...values: Content[]): Markup {
   return new Markup(strings.map((text, i) => text + (i < values.length ? render(values[i]) : '')).join(''));
 }
 
