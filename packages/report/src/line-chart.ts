@@ -207,6 +207,6 @@ function mean(values: number[]): number {
 }
 
 /** A coordinate to a tenth, without trailing zeros. */
-export function short(value: number): string {
+function short(value: number): string {
   return String(Math.round(value * 10) / 10);
 }

@@ -3,7 +3,7 @@ import { parse } from 'yaml';
 import { finite } from './numbers.js';
 import type { RunData } from './run-data.js';
 
-export type EventOf<T extends LoggedEvent['type']> = Extract<LoggedEvent, { type: T }>;
+type EventOf<T extends LoggedEvent['type']> = Extract<LoggedEvent, { type: T }>;
 
 /** All metrics of one student on one split, as they stood last. */
 export interface Evaluation {

@@ -1,0 +1,153 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { renderReport, writeReport } from './report.js';
+import { syntheticRun, writeRunFolder } from './test-support/synthetic-run.js';
+
+const hostile = '</script><script>alert("1")</script>';
+const names = (count: number, prefix: string) => Array.from({ length: count }, (_, i) => `${prefix}${i}`);
+
+const pages = {
+  'one run': renderReport([syntheticRun()]),
+  'an interrupted run': renderReport([syntheticRun({ epochsDone: 7, end: 'interrupted' })]),
+  'a run still going': renderReport([syntheticRun({ epochsDone: 1, end: 'none' })]),
+  'one epoch': renderReport([syntheticRun({ epochs: 1 })]),
+  'an empty log': renderReport([{ folder: 'runs/new', events: [], problems: [] }]),
+  'a hundred classes, seven teachers': renderReport([
+    syntheticRun({ classes: names(100, 'class '), teachers: names(7, 'teacher-'), epochs: 4 }),
+  ]),
+  'several runs': renderReport([
+    syntheticRun({ name: 'a' }),
+    syntheticRun({ name: 'b', seed: 2 }),
+    syntheticRun({ name: hostile }),
+  ]),
+};
+
+describe.each(Object.entries(pages))('the report of %s', (_, page) => {
+  it('fetches nothing', () => {
+    expect(page).not.toMatch(/https?:|\b(src|href)=|@import|url\(|<link|<iframe|<img/i);
+  });
+
+  it('has one script, which its policy names by digest', () => {
+    const scripts = [...page.matchAll(/<script[^>]*>([^]*?)<\/script>/g)];
+    expect(scripts).toHaveLength(1);
+    const digest = createHash('sha256').update(scripts[0][1]).digest('base64');
+    expect(page).toContain(`script-src &#39;sha256-${digest}&#39;`);
+  });
+
+  it('closes every element it opens', () => {
+    const open: string[] = [];
+    const text = page.replace(/<(script|style)>[^]*?<\/\1>/g, '');
+    for (const [, closing, tag, self] of text.matchAll(/<(\/?)([a-z0-9]+)(?:\s+[a-zA-Z-]+="[^"]*")*\s*(\/?)>/g)) {
+      if (['meta', 'hr', 'br'].includes(tag) || self) continue;
+      if (closing) expect(open.pop()).toBe(tag);
+      else open.push(tag);
+    }
+    expect(open).toEqual([]);
+  });
+
+  it('writes no NaN, undefined or infinity', () => {
+    expect(page.replace(/<(script|style)>[^]*?<\/\1>/g, '')).not.toMatch(/NaN|undefined|Infinity|\[object/);
+  });
+
+  it('titles every drawing', () => {
+    for (const [, attributes] of page.matchAll(/<svg([^>]*)>/g)) expect(attributes).toMatch(/aria-label=|aria-hidden=/);
+  });
+});
+
+describe('renderReport', () => {
+  it('gives the same text for the same run', () => {
+    expect(renderReport([syntheticRun()])).toBe(pages['one run']);
+  });
+
+  it('shows the numbers of the end, the curves, the weights and the manifest', () => {
+    const page = pages['one run'];
+    const end = syntheticRun().events.at(-1)!;
+    const best = end.type === 'run-end' ? (end.results.best['test/top-1'] as number) : NaN;
+    expect(page).toContain(`<dd>${(best * 100).toFixed(2)}%</dd>`);
+    for (const title of [
+      'Top-1 accuracy',
+      'Loss terms (log scale)',
+      'Learning rate',
+      'Images per second',
+      'Calibration error',
+      'Agreement with each teacher',
+      'Logit weights, fused',
+      'Logit weights, generator',
+      'Feature weights, generator',
+      'Accuracy per class',
+      'Most frequent confusions',
+    ]) {
+      expect(page).toContain(title);
+    }
+    expect(page).toContain('weighting: { use: agent, reward: gradient-alignment }');
+    expect(page).toContain('automobile');
+  });
+
+  it('escapes names, classes, teachers, warnings, paths and the manifest', () => {
+    const run = syntheticRun({
+      name: hostile,
+      epochs: 2,
+      teachers: [hostile, 'b'],
+      classes: [hostile, 'b'],
+      warnings: [hostile],
+    });
+    run.folder = hostile;
+    run.problems = [`problem ${hostile}`];
+    run.manifest += `# ${hostile}\n`;
+    for (const event of run.events) {
+      if (event.type === 'step') event.values[hostile] = 1;
+      if (event.type === 'evaluation') event.values[hostile] = 0.5;
+      if (event.type === 'backend') event.name = event.reason = hostile;
+    }
+    for (const page of [renderReport([run]), renderReport([run, run])]) {
+      expect(page.match(/<script/g)).toHaveLength(1);
+      expect(page).not.toContain('alert("1")');
+    }
+  });
+
+  it('numbers classes that have no names', () => {
+    const run = syntheticRun({ epochs: 1, classes: names(3, 'n') });
+    for (const event of run.events) if (event.type === 'run-start') event.classes = [];
+    expect(renderReport([run])).toMatch(/<th scope="row">2<\/th>/);
+  });
+
+  it('says where values were not finite', () => {
+    const run = syntheticRun({ epochs: 2 });
+    for (const event of run.events) {
+      if (event.type === 'step' && event.epoch === 1) event.values.task = NaN;
+      if (event.type === 'evaluation' && event.split === 'test') event.values['calibration-error'] = NaN;
+      if (event.type === 'run-end') event.results.last['test/calibration-error'] = NaN;
+    }
+    const page = renderReport([{ ...run, events: JSON.parse(JSON.stringify(run.events)) }]);
+    expect(page).toContain('×</text>');
+    expect(page).toContain('not finite');
+  });
+
+  it('compares runs with the first in points', () => {
+    const runs = [0.7, 0.75].map((value, i) => {
+      const run = syntheticRun({ name: `run${i}`, epochs: 2 });
+      for (const event of run.events) if (event.type === 'run-end') event.results.last['test/top-1'] = value;
+      return run;
+    });
+    const page = renderReport(runs);
+    expect(page).toContain('<td class="number">75.00%</td><td class="number">+5.00</td>');
+    expect(page.match(/<details class="run">/g)).toHaveLength(2);
+  });
+});
+
+describe('writeReport', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'retort-report-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it('writes the file whole and gives its name back', () => {
+    const run = join(folder, 'run');
+    mkdirSync(run);
+    writeRunFolder(syntheticRun({ epochs: 1 }), run);
+    const file = join(run, 'report.html');
+    expect(writeReport([run], file)).toBe(file);
+    expect(readFileSync(file, 'utf8')).toMatch(/^<!doctype html>[^]*<\/html>\n$/);
+    expect(readdirSync(run).sort()).toEqual(['manifest.lock.yaml', 'metrics.jsonl', 'report.html']);
+  });
+});
