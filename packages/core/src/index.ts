@@ -22,12 +22,14 @@ export type { Metric, MetricBatch, MetricContext, MetricValue } from './metric.j
 export { nearestHint } from './nearest-name.js';
 export { outputNamed, outputTensors } from './network-output.js';
 export type { BatchTensors, NetworkOutput, OutputShapes } from './network-output.js';
+export { describeOptions } from './part-options.js';
+export type { OptionDescription } from './part-options.js';
 export { partReference } from './part-reference.js';
 export type { PartReference } from './part-reference.js';
 export { defineLoss, definePart, definePlugin, Registry, RunScope } from './registry.js';
 export type { Backend, Needs, Part, PartDefinition, PartKind, PartKinds, Plugin } from './registry.js';
 export { resolveManifest, resolvePart, writtenManifest } from './resolve-manifest.js';
-export { composeRun, createRegistry, loadManifest, resume, run } from './run.js';
+export { composeFromRun, composeRun, createRegistry, loadManifest, resume, run } from './run.js';
 export type { ComposedRun, ComposeOptions, RunOptions, RunOutcome } from './run.js';
 export { readLock, readLog, RunFolder } from './run-folder.js';
 export type { LoggedEvent } from './run-folder.js';

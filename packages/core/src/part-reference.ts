@@ -20,7 +20,8 @@ interface ReferenceMeta {
   keys: z.ZodObject | undefined;
 }
 
-const references = new WeakMap<z.ZodType, ReferenceMeta>();
+/** By definition, which a schema shares with the copies that `.describe()` makes of it. */
+const references = new WeakMap<object, ReferenceMeta>();
 
 /**
  * A schema for "a part of this kind". The manifest validator replaces what it finds there by a PartReference; options schemas
@@ -28,14 +29,14 @@ const references = new WeakMap<z.ZodType, ReferenceMeta>();
  */
 export function partReference<K extends PartKind>(kind: K, keys?: z.ZodObject): z.ZodType<PartReference<K>, unknown> {
   const schema = z.custom<PartReference<K>>((value) => value !== undefined);
-  references.set(schema, { partKind: kind, keys });
+  references.set(schema.def, { partKind: kind, keys });
   return schema;
 }
 
 /** The kind a schema refers to, looking through optional and default wrappers; undefined for other schemas. */
 export function referenceMeta(schema: z.ZodType): ReferenceMeta | undefined {
   for (let inner: unknown = schema; inner instanceof z.ZodType;) {
-    const meta = references.get(inner);
+    const meta = references.get(inner.def);
     if (meta) return meta;
     const definition = inner.def as { innerType?: unknown };
     inner = definition.innerType;

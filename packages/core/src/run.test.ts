@@ -19,7 +19,7 @@ const counting = definePart('trainer', {
   name: 'counting',
   summary: 'counts',
   options: z.strictObject({ epochs: z.int(), explodeAt: z.int().optional() }),
-  create: ({ epochs, explodeAt }, { seeds }): Trainer => ({
+  create: ({ epochs, explodeAt }, { seeds }): Trainer & { dispose(): void } => ({
     fingerprints: { dataset: data },
     async train({ folder, checkpoints, resumeFrom, signal, emit }) {
       const draws = ((resumeFrom as { draws: number[] } | undefined)?.draws ?? []).slice();

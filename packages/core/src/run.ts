@@ -114,36 +114,47 @@ export async function run(manifest: string | object, options: RunOptions): Promi
 }
 
 /**
- * Goes on with a run from its last checkpoint, or the one at `step`. The outcome is the same, bit for bit, as if it had never
- * stopped.
+ * Composes the run that a run folder was made by, from its locked manifest: the same backend, data and teachers.
  *
- * @throws InputError when the folder holds no run or the data or a teacher has changed; RunError for a damaged checkpoint
+ * @throws InputError when the folder holds no run, or the data or a teacher has changed; RunError when its lock was edited
  */
-export async function resume(folderPath: string, options: RunOptions & { step?: number }): Promise<RunOutcome> {
+export async function composeFromRun(folderPath: string, options: ComposeOptions): Promise<ComposedRun> {
   const text = readLock(folderPath);
   const source = parseManifest(text, join(folderPath, 'manifest.lock.yaml'), folderPath);
   const { locked } = source.value as ResolvedManifest;
   if (!locked) throw new InputError(`${folderPath} has a manifest.lock.yaml without a "locked" section`);
   const loaded = await loadSource({ ...source, baseFolder: locked.baseFolder }, options.plugins);
   // The backend that was chosen, not the wish: another one would give other bits.
+  const manifest = { ...loaded.manifest, backend: locked.backend };
+  const composed = await compose({ ...loaded, manifest }, options.onEvent ?? ignore);
+  for (const [what, fingerprint] of Object.entries(composed.trainer.fingerprints)) {
+    if (locked.fingerprints[what] === fingerprint) continue;
+    await composed.dispose();
+    throw new InputError(`${what} is not the one this run was started with`, {
+      hints: [
+        `then: ${locked.fingerprints[what] ?? 'absent'}`,
+        `now:  ${fingerprint}`,
+        'bring it back, or start a new run',
+      ],
+    });
+  }
+  return composed;
+}
+
+/**
+ * Goes on with a run from its last checkpoint, or the one at `step`. The outcome is the same, bit for bit, as if it had never
+ * stopped.
+ *
+ * @throws InputError when the folder holds no run or the data or a teacher has changed; RunError for a damaged checkpoint
+ */
+export async function resume(
+  folderPath: string,
+  options: Omit<RunOptions, 'set' | 'overwrite'> & { step?: number },
+): Promise<RunOutcome> {
   const told: RunEvent[] = [];
-  const composed = await compose(
-    { ...loaded, manifest: { ...loaded.manifest, backend: locked.backend } },
-    keeping(told, options.onEvent),
-  );
+  const composed = await composeFromRun(folderPath, { ...options, onEvent: keeping(told, options.onEvent) });
   try {
-    for (const [what, fingerprint] of Object.entries(composed.trainer.fingerprints)) {
-      if (locked.fingerprints[what] !== fingerprint) {
-        throw new InputError(`${what} is not the one this run was started with`, {
-          hints: [
-            `then: ${locked.fingerprints[what] ?? 'absent'}`,
-            `now:  ${fingerprint}`,
-            'bring it back, or start a new run',
-          ],
-        });
-      }
-    }
-    const folder = RunFolder.open(folderPath);
+    const folder = RunFolder.open(resolve(folderPath));
     const checkpoints = new Checkpoints(folder.file('checkpoints'), composed.manifest.run.checkpoint.keep);
     const step = options.step ?? checkpoints.steps().at(-1);
     if (step !== undefined && !checkpoints.steps().includes(step)) {
