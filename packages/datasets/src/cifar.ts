@@ -86,7 +86,7 @@ async function loadCifar(format: Format, options: CifarOptions, context: Dataset
     });
   }
   const read = async (files: string[]) => {
-    const parts: Rows[] = [];
+    const parts: Uint8Array[] = [];
     for (const file of files) {
       const path = resolve(context.baseFolder, options.root, file);
       const bytes = await readInputFile(path, { where: context.path, expected: digests[file] });
@@ -111,10 +111,8 @@ async function loadCifar(format: Format, options: CifarOptions, context: Dataset
   );
 }
 
-type Rows = Uint8Array;
-
 /** @throws InputError naming the file when it is truncated or holds a label that is no class */
-function checkRows(bytes: Uint8Array, path: string, { labelBytes, classes }: Format, where: string): Rows {
+function checkRows(bytes: Uint8Array, path: string, { labelBytes, classes }: Format, where: string): Uint8Array {
   const rowLength = labelBytes + 3 * PLANE;
   if (bytes.length === 0 || bytes.length % rowLength !== 0) {
     throw new InputError(`${path} has ${bytes.length} bytes, which is no whole number of rows of ${rowLength} bytes`, {
@@ -136,7 +134,7 @@ function checkRows(bytes: Uint8Array, path: string, { labelBytes, classes }: For
 
 /** The rows of several files, numbered through. */
 function joinRows(
-  parts: Rows[],
+  parts: Uint8Array[],
   labelBytes: number,
 ): { samples: Sample[]; digest: string; planes(index: number): Uint8Array } {
   const rowLength = labelBytes + 3 * PLANE;
