@@ -5,6 +5,7 @@ import { tile, wideBroadcast } from './broadcast.js';
 import { conv2DBackpropFilter, conv2DBackpropInput } from './conv2d-gradients.js';
 import { depthwiseConv2dNativeBackpropFilter, depthwiseConv2dNativeBackpropInput } from './depthwise-gradients.js';
 import { registerGradients } from './gradients.js';
+import { shared } from './identity.js';
 import { batchMatMul } from './mat-mul.js';
 import { pooledReduction } from './reductions.js';
 import { unsortedSegmentSum } from './unsorted-segment-sum.js';
@@ -27,6 +28,11 @@ const faster: Record<string, (stock: KernelFunction) => KernelFunction> = {
   FusedBatchNorm: fusedBatchNorm,
   Sum: (stock) => pooledReduction('Sum', stock),
   Mean: (stock) => pooledReduction('Mean', stock),
+  Identity: shared,
+  Cast: (stock) => (args) => {
+    const { dtype } = args.inputs.x as tf.TensorInfo;
+    return (args.attrs as { dtype: string }).dtype === dtype ? shared(stock)(args) : stock(args);
+  },
   Tile: (stock) => (args) => ((args.inputs.x as tf.TensorInfo).dtype === 'float32' ? tile : stock)(args),
   Add: wideBroadcast,
   Sub: wideBroadcast,
