@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { messageOf, RunError } from './errors.js';
 import { diskError, sha256, syncFolder, writeSynced } from './files.js';
 import { isHostTensor, type HostTensor, type StateTree } from './host-tensor.js';
@@ -31,7 +31,13 @@ export class Checkpoints {
     return join(this.#folder, String(step).padStart(9, '0'));
   }
 
-  /** @returns its path and size in bytes */
+  /**
+   * Writes a checkpoint and drops what it makes obsolete: all but the last `keep`, those of later steps (of a run that was then
+   * resumed at an earlier one), and what a kill left half-written.
+   *
+   * @returns its path and size in bytes
+   * @throws RunError when the disk refuses; earlier checkpoints stay as they are
+   */
   write(step: number, state: StateTree): { path: string; bytes: number } {
     const path = this.path(step);
     const temporary = `${path}.tmp`;
@@ -54,8 +60,15 @@ export class Checkpoints {
       rmSync(temporary, { recursive: true, force: true });
       throw error instanceof RunError ? error : diskError(path, error);
     }
-    for (const old of this.steps().slice(0, -this.#keep)) rmSync(this.path(old), { recursive: true, force: true });
-    return { path, bytes: encoded.length + json.length + digests.length };
+    const kept = this.steps()
+      .filter((other) => other <= step)
+      .slice(-this.#keep)
+      .map((other) => basename(this.path(other)));
+    for (const name of readdirSync(this.#folder)) {
+      if (/^\d+(\.tmp)?$/.test(name) && !kept.includes(name))
+        rmSync(join(this.#folder, name), { recursive: true, force: true });
+    }
+    return { path, bytes: encoded.length + Buffer.byteLength(json) + digests.length };
   }
 
   /** @throws RunError naming the file whose digest does not hold */
@@ -101,7 +114,7 @@ export function stateBytes(state: StateTree): number {
   return Object.values(tensors).reduce((sum, { data }) => sum + data.byteLength, 0);
 }
 
-/** The tree with each tensor replaced by `{ $tensor: path }`, the tensors collected by path. */
+/** The tree with tensors as `{ $tensor: path }`, collected by path, and numbers JSON does not have as `{ $number: text }`. */
 function extractTensors(state: StateTree, path: string, tensors: Record<string, HostTensor>): StateTree {
   if (isHostTensor(state)) {
     tensors[path] = state;
@@ -113,6 +126,9 @@ function extractTensors(state: StateTree, path: string, tensors: Record<string, 
       Object.entries(state).map(([key, item]) => [key, extractTensors(item, `${path}/${key}`, tensors)]),
     );
   }
+  if (typeof state === 'number' && (!Number.isFinite(state) || Object.is(state, -0))) {
+    return { $number: Object.is(state, -0) ? '-0' : String(state) };
+  }
   return state;
 }
 
@@ -120,5 +136,6 @@ function insertTensors(state: StateTree, tensors: Record<string, HostTensor>): S
   if (Array.isArray(state)) return state.map((item) => insertTensors(item, tensors));
   if (typeof state !== 'object' || state === null || isHostTensor(state)) return state;
   if (typeof state.$tensor === 'string') return tensors[state.$tensor];
+  if (typeof state.$number === 'string') return Number(state.$number);
   return Object.fromEntries(Object.entries(state).map(([key, item]) => [key, insertTensors(item, tensors)]));
 }

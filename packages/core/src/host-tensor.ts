@@ -5,8 +5,8 @@ export interface HostTensor {
 }
 
 /**
- * What a part hands to a checkpoint: JSON values with host tensors as leaves.
- * Numbers in JSON are exact for integers below 2⁵³ and for float64.
+ * What a part hands to a checkpoint: JSON values with host tensors as leaves. Every float64 comes back as it was, NaN,
+ * infinities and −0 included. Keys `$tensor` and `$number` are reserved.
  */
 export type StateTree = HostTensor | StateLeaf | StateTree[] | { [key: string]: StateTree };
 type StateLeaf = string | number | boolean | null;

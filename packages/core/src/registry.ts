@@ -3,7 +3,7 @@ import { container as rootContainer, type DependencyContainer } from 'tsyringe';
 import type { z } from 'zod';
 import type { Agent, AgentContext } from './agent.js';
 import type { Dataset, DatasetContext } from './dataset.js';
-import { InputError, messageOf } from './errors.js';
+import { InputError, messageOf, RetortError, RunError } from './errors.js';
 import type { Loss, LossContext } from './loss.js';
 import type { Metric, MetricContext } from './metric.js';
 import { nearestHint } from './nearest-name.js';
@@ -195,12 +195,21 @@ export class RunScope {
     return this.#registry.get(reference.kind, reference.use);
   }
 
-  /** Makes an instance. Whatever it throws that is not an InputError is reported with the part's name and place. */
+  /** Makes an instance. Whatever it throws that is not an error of ours is reported with the part's name and place. */
   async create<K extends PartKind>(
     reference: PartReference<K>,
     context: PartKinds[K]['context'],
   ): Promise<PartKinds[K]['instance']> {
-    const instance = await this.part(reference).create(reference.options as never, context);
+    const part = this.part(reference);
+    let instance: PartKinds[K]['instance'];
+    try {
+      instance = await part.create(reference.options as never, context);
+    } catch (error) {
+      if (error instanceof RetortError) throw error;
+      throw new RunError(`${reference.path}: ${reference.kind} "${reference.use}" failed: ${messageOf(error)}`, {
+        cause: error,
+      });
+    }
     if (typeof instance === 'object' && instance !== null && 'dispose' in instance) this.own(instance);
     return instance;
   }
@@ -220,8 +229,17 @@ export class RunScope {
     this.#made.push(value);
   }
 
+  /** Disposes all instances, whatever some of them throw, then throws the first of that. */
   async dispose(): Promise<void> {
-    for (const instance of this.#made.splice(0).reverse()) await instance.dispose?.();
+    const errors: unknown[] = [];
+    for (const instance of this.#made.splice(0).reverse()) {
+      try {
+        await instance.dispose?.();
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0) throw errors[0];
   }
 }
 

@@ -66,14 +66,15 @@ export class RunFolder {
   /** Drops what was logged after a checkpoint that is now resumed, so that the log reads as one run. */
   rewindLog(step: number): void {
     const path = this.file('metrics.jsonl');
-    const text = readFileSync(path, 'utf8');
+    const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
     let length = 0;
-    for (const line of text.split('\n')) {
+    // What follows the last line end was cut off by a kill, even where it parses.
+    for (const line of text.split('\n').slice(0, -1)) {
       const event = parseLine(line);
       if (!event || ('step' in event && event.step > step) || event.type === 'run-end') break;
       length += Buffer.byteLength(line) + 1;
     }
-    truncateSync(path, Math.min(length, Buffer.byteLength(text)));
+    if (text !== '') truncateSync(path, length);
   }
 
   remove(name: string): void {

@@ -1,6 +1,7 @@
 import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from './errors.js';
+import { diskError } from './files.js';
 
 interface Holder {
   pid: number;
@@ -24,7 +25,7 @@ export function lockRunFolder(folder: string): () => void {
       closeSync(file);
       return () => rmSync(path, { force: true });
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw diskError(path, error);
     }
     const holder = readHolder(path);
     if (attempt > 0 || (holder && isAlive(holder))) {

@@ -49,7 +49,7 @@ export function decodeSafetensors(bytes: Buffer): {
       throw new Error(`tensor "${name}" has ${end - start} bytes for shape [${shape.join(', ')}] of ${dtype}`);
     }
     // Copied: the file's buffer need not be aligned, and should not stay alive for one tensor.
-    tensors[name] = { data: new TypedArray(Uint8Array.from(bytes.subarray(start, end)).buffer), shape };
+    tensors[name] = { data: new TypedArray(new Uint8Array(bytes.subarray(start, end)).buffer), shape };
   }
   return { tensors, metadata };
 }

@@ -31,7 +31,7 @@ export class Random {
     return this.bits() / 2 ** 32;
   }
 
-  /** Uniform integer in [0, n); unbiased. */
+  /** Uniform integer in [0, n), n at most 2³²; unbiased. */
   integer(n: number): number {
     const limit = 2 ** 32 - (2 ** 32 % n);
     let bits = this.bits();
@@ -45,9 +45,11 @@ export class Random {
     return radius * Math.cos(2 * Math.PI * this.uniform());
   }
 
-  /** Fills and returns an array. */
+  /** Fills and returns an array: uniform in [0, 1) with 24 bits, which float32 holds without rounding up to 1, or normal. */
   fill(array: Float32Array, distribution: 'uniform' | 'normal'): Float32Array {
-    for (let i = 0; i < array.length; i++) array[i] = this[distribution]();
+    for (let i = 0; i < array.length; i++) {
+      array[i] = distribution === 'uniform' ? (this.bits() >>> 8) / 2 ** 24 : this.normal();
+    }
     return array;
   }
 
@@ -60,7 +62,7 @@ export class Random {
     return items;
   }
 
-  /** Position: four integers. */
+  /** Position: three integers. */
   save(): number[] {
     return [this.#counter[0], this.#counter[1], this.#used];
   }
@@ -120,7 +122,9 @@ export class Seeds {
     return Object.fromEntries([...this.#streams].map(([name, stream]) => [name, stream.save()]));
   }
 
+  /** Puts every stream where it was; those that had not been used go back to their start. */
   load(positions: Record<string, number[]>): void {
+    for (const [path, stream] of this.#streams) if (!(path in positions)) stream.load([0, 0, 4]);
     for (const [path, position] of Object.entries(positions)) {
       if (!this.#streams.has(path)) this.#streams.set(path, new Random(this.#key(path)));
       this.#streams.get(path)!.load(position);
