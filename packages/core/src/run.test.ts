@@ -34,7 +34,7 @@ const counting = definePart('trainer', {
         if (step === explodeAt) throw new Error('exploded');
         draws.push(seeds.stream('draws').uniform());
         emit({ type: 'epoch', epoch: step, step, seconds: 1, imagesPerSecond: 1, values: { draw: draws.at(-1)! } });
-        checkpoints.write(step, { draws, streams: seeds.save() });
+        checkpoints.write(step + 1, { draws, streams: seeds.save() });
       }
       const results = { last: { draws } };
       emit({ type: 'run-end', status, seconds: 1, results });
@@ -168,7 +168,7 @@ describe('resume', () => {
     expect(resumed.results).toEqual(whole.results);
     await expect(resume(folder, { ...options, step: 7 })).rejects.toMatchObject({
       message: `${folder} has no checkpoint at step 7`,
-      hints: ['there are: 0, 1, 2, 3, 4'],
+      hints: ['there are: 1, 2, 3, 4, 5'],
     });
   });
 

@@ -180,8 +180,8 @@ async function train(
   const checkpoints = new Checkpoints(folder.file('checkpoints'), composed.manifest.run.checkpoint.keep);
   try {
     const resumeFrom = step === undefined ? undefined : checkpoints.read(step);
-    // What a killed run logged after its last checkpoint will be logged again.
-    folder.rewindLog(step ?? -1);
+    // A checkpoint's number is that of the steps done, so the step of that number is the first to be logged again.
+    folder.rewindLog((step ?? 0) - 1);
     for (const event of told) folder.log(event);
     const result = await trainer.train({
       folder,
