@@ -26,7 +26,7 @@ export function classAccuracy(values: (number | null)[], className: (index: numb
 }
 
 /** Named fractions as bars across. */
-function bars(title: string, entries: { name: string; value: number | undefined }[]): Markup {
+export function bars(title: string, entries: { name: string; value: number | undefined }[]): Markup {
   return markup`<div class="scroll">
     <table class="bars">
       <caption>

@@ -1,7 +1,7 @@
 import { markup, type Markup } from './markup.js';
 import { lineChart } from './line-chart.js';
 import { duration, isFraction, plain, points } from './numbers.js';
-import { accuracySeries, bestValidation, formatMetric, metricFormat, statusBadge } from './run-section.js';
+import { metricSeries, bestValidation, formatMetric, metricFormat, statusBadge } from './run-section.js';
 import { finalValue, mainMetric, type RunSummary } from './run-summary.js';
 
 /** Several runs side by side: a table with differences to the first, and their accuracy in one chart. */
@@ -11,6 +11,7 @@ export function comparison(runs: RunSummary[], names: string[]): Markup {
   const split = all.some((one) => one.split === 'test') ? 'test' : (all[0]?.split ?? 'test');
   const value = (run: RunSummary, student: string) =>
     finalValue(run.finals, split, student, metric) ??
+    (student === 'last' ? finalValue(run.finals, split, 'current', metric) : undefined) ??
     (split === 'validation' && student === 'best' ? bestValidation(run, metric)?.value : undefined);
   const difference = (run: RunSummary, student: string) => {
     const [mine, first] = [value(run, student), value(runs[0], student)];
@@ -57,7 +58,7 @@ export function comparison(runs: RunSummary[], names: string[]): Markup {
         wide: true,
         series: runs.map((run, i) => ({
           name: names[i],
-          points: accuracySeries(run, metric).find(({ name }) => name === 'validation, last')?.points ?? [],
+          points: metricSeries(run, metric).find(({ name }) => name === 'validation')?.points ?? [],
         })),
         ...metricFormat(metric),
       })}

@@ -77,6 +77,24 @@ describe('classWeights', () => {
     ]);
   });
 
+  it('has dashes for a class that did not occur', () => {
+    const table = classWeights(
+      [
+        [0, 0],
+        [0, 1],
+      ],
+      ['r20', 'vit'],
+      name,
+      't',
+    ).text;
+    expect([...table.matchAll(/<td class="h\d+">([^<]*)</g)].map((match) => match[1])).toEqual([
+      '–',
+      '–',
+      '0.000',
+      '1.000',
+    ]);
+  });
+
   it('is a strip per teacher beyond 20 classes', () => {
     const { text } = classWeights(
       Array.from({ length: 100 }, (_, i) => [i / 100, 0.5]),

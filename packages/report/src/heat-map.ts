@@ -99,7 +99,8 @@ export function classWeights(
   className: (index: number) => string,
   title: string,
 ): Markup {
-  const weight = (i: number, j: number) => finite(values[i]?.[j]);
+  // A class that did not occur has zeros for weights.
+  const weight = (i: number, j: number) => (values[i].some((value) => value !== 0) ? finite(values[i][j]) : undefined);
   const format = (value: number | undefined) => value?.toFixed(3) ?? missing;
   const largest = Math.max(...values.flat().map((value) => finite(value) ?? 0));
   const shade = (value: number | undefined) =>

@@ -72,7 +72,10 @@ describe('renderReport', () => {
       'Learning rate',
       'Images per second',
       'Calibration error',
-      'Agreement with each teacher',
+      'Agreement with each teacher: same top-1 class (test, best)',
+      'By class, test, best, without exploring',
+      'Train accuracy',
+      'Entropy',
       'Logit weights, fused',
       'Logit weights, generator',
       'Feature weights, generator',
@@ -116,13 +119,24 @@ describe('renderReport', () => {
   it('says where values were not finite', () => {
     const run = syntheticRun({ epochs: 2 });
     for (const event of run.events) {
-      if (event.type === 'step' && event.epoch === 1) event.values.task = NaN;
+      if (event.type === 'step' && event.epoch === 1) event.values['loss/task'] = NaN;
       if (event.type === 'evaluation' && event.split === 'test') event.values['calibration-error'] = NaN;
       if (event.type === 'run-end') event.results.last['test/calibration-error'] = NaN;
     }
     const page = renderReport([{ ...run, events: JSON.parse(JSON.stringify(run.events)) }]);
     expect(page).toContain('×</text>');
     expect(page).toContain('not finite');
+  });
+
+  it('draws loss terms together, by the name of the log or the id of the manifest', () => {
+    const legend = (page: string) => {
+      const figure = page.slice(page.indexOf('<figcaption>Loss terms'));
+      return [...figure.slice(0, figure.indexOf('</figure>')).matchAll(/<\/svg>([^<]*) <b>/g)].map((match) => match[1]);
+    };
+    expect(legend(pages['one run'])).toEqual(['task', 'kd', 'hint']);
+    const run = syntheticRun({ epochs: 1 });
+    for (const event of run.events) if (event.type === 'step') event.values = { total: 2, 'kd/r20': 1, other: 3 };
+    expect(legend(renderReport([run]))).toEqual(['total', 'kd/r20']);
   });
 
   it('compares runs with the first in points', () => {

@@ -1,4 +1,4 @@
-import { classAccuracy, worstConfusions } from './class-accuracy.js';
+import { bars, classAccuracy, worstConfusions } from './class-accuracy.js';
 import { classWeights, confusionMatrix } from './heat-map.js';
 import { markup, type Content, type Markup } from './markup.js';
 import { lineChart, type LineChart, type Series } from './line-chart.js';
@@ -6,6 +6,8 @@ import { count, duration, finite, isFraction, moment, percent, plain } from './n
 import { mainMetric, type Evaluation, type RunSummary } from './run-summary.js';
 
 const generatorPrefix = 'generator-';
+const weightsPrefix = 'weights/';
+const isWeights = (name: string) => name.startsWith(weightsPrefix);
 
 /** Everything about one run, below its title. */
 export function runSection(run: RunSummary): Markup {
@@ -95,7 +97,7 @@ function tiles(run: RunSummary): Content {
     for (const { split, student, values } of run.finals) {
       if (split === 'train') continue;
       list.push([
-        `${[split, metric].filter(Boolean).join(' ')}, ${student} student`,
+        `${split} ${metric}, ${student} student${student === 'best' && run.bestEpoch !== undefined ? ` (epoch ${run.bestEpoch})` : ''}`,
         formatMetric(metric, values[metric]),
       ]);
     }
@@ -139,15 +141,21 @@ export function bestValidation(run: RunSummary, metric: string): { value: number
   return best;
 }
 
-/** Accuracy on the held-out splits over time, a line per split and student. */
-export function accuracySeries(run: RunSummary, metric: string): Series[] {
+/**
+ * A metric on the held-out splits over time: a line for the student in training, points for those of the end, the best one
+ * at the epoch it was taken.
+ */
+export function metricSeries(run: RunSummary, metric: string): Series[] {
   const series = new Map<string, Series>();
+  const inTraining = new Set(run.evaluations.filter(({ student }) => student === 'current').map(({ split }) => split));
   for (const event of run.evaluations) {
+    const { split, student } = event;
     const value = event.values[metric];
-    if (value === undefined || Array.isArray(value)) continue;
-    const name = `${event.split}, ${event.student}`;
+    if (value === undefined || Array.isArray(value) || (student === 'last' && inTraining.has(split))) continue;
+    const name = student === 'current' ? split : `${split}, ${student}`;
     if (!series.has(name)) series.set(name, { name, points: [] });
-    series.get(name)!.points.push({ x: epochsAt(run, event), y: finite(value) });
+    const x = student === 'best' && run.bestEpoch !== undefined ? run.bestEpoch : epochsAt(run, event);
+    series.get(name)!.points.push({ x, y: finite(value) });
   }
   return [...series.values()];
 }
@@ -158,7 +166,7 @@ function trainingCharts(run: RunSummary): Markup[] {
   const charts: (Omit<LineChart, 'xLabel'> | undefined)[] = [
     metric === undefined
       ? undefined
-      : { title: sentence(metric), series: accuracySeries(run, metric), ...metricFormat(metric) },
+      : { title: sentence(metric), series: metricSeries(run, metric), ...metricFormat(metric) },
     { title: 'Loss terms', series: losses },
     {
       title: 'Learning rate',
@@ -176,14 +184,13 @@ function trainingCharts(run: RunSummary): Markup[] {
       include: [0],
     },
     ...['calibration-error', ...otherMetrics(run, metric)].map((name) => {
-      const series = accuracySeries(run, name);
+      const series = metricSeries(run, name);
       // One point is in the table already.
       return series.some(({ points }) => points.length > 1)
         ? { title: sentence(name), series, ...metricFormat(name) }
         : undefined;
     }),
-    agreementChart(run),
-    ...groups.map(([title, series]) => ({ title: sentence(title), series })),
+    ...groups.map(([title, series]) => ({ title: sentence(title), series, ...metricFormat(title) })),
   ];
   return charts.flatMap((chart) => (chart && lineChart({ ...chart, xLabel: 'epoch' })) ?? []);
 }
@@ -193,38 +200,18 @@ function otherMetrics(run: RunSummary, metric: string | undefined): string[] {
   return [...names].filter((name) => name !== metric && name !== 'calibration-error' && !name.startsWith('agreement/'));
 }
 
-function agreementChart(run: RunSummary): Omit<LineChart, 'xLabel'> | undefined {
-  const split = run.evaluations.find(({ split }) => split !== 'test')?.split;
-  const events = run.evaluations.filter((event) => event.split === split && event.student === 'last');
-  const names = [...new Set(events.flatMap(({ values }) => Object.keys(values)))].filter((n) =>
-    n.startsWith('agreement/'),
-  );
-  if (events.length < 2 || names.length === 0) return undefined;
-  return {
-    title: 'Agreement with each teacher',
-    note: `Share of ${split} samples with the same top-1 class.`,
-    series: names.map((name) => ({
-      name: name.slice('agreement/'.length),
-      points: events.map((event) => ({ x: epochsAt(run, event), y: finite(event.values[name]) })),
-    })),
-    ...metricFormat(names[0]),
-  };
-}
-
 /** What the steps and epochs logged: the loss terms together, `group/name` by group, anything else by itself. */
 function loggedValues(run: RunSummary): { losses: Series[]; groups: [string, Series[]][] } {
-  const stepNames = new Set(run.steps.flatMap(({ values }) => Object.keys(values)));
-  const epochNames = new Set(run.epochLog.flatMap(({ values }) => Object.keys(values)));
   const losses: Series[] = [];
   const groups = new Map<string, Series[]>();
-  for (const name of new Set([...stepNames, ...epochNames])) {
-    const events = stepNames.has(name) ? run.steps : run.epochLog;
+  const events = [...run.steps, ...run.epochLog];
+  for (const name of new Set(events.flatMap(({ values }) => Object.keys(values)))) {
     const points = events
       .filter(({ values }) => name in values)
       .map((event) => ({ x: epochsAt(run, event), y: finite(event.values[name]) }));
     const [group, ...rest] = name.split('/');
     if (['loss', 'losses', 'total', ...run.lossIds].includes(group)) {
-      losses.push({ name, points });
+      losses.push({ name: ['loss', 'losses'].includes(group) && rest.length > 0 ? rest.join('/') : name, points });
     } else {
       if (!groups.has(group)) groups.set(group, []);
       groups.get(group)!.push({ name: rest.join('/') || name, points });
@@ -264,14 +251,19 @@ function teacherWeights(run: RunSummary): Content {
   const byClass = run.epochLog.findLast(
     ({ weightsByClass }) => weightsByClass && Object.keys(weightsByClass).length > 0,
   );
-  const tables = Object.entries(byClass?.weightsByClass ?? {}).map(([head, values]) =>
+  const table = ([head, values]: [string, number[][]]) =>
     classWeights(
       values,
       run.teachers.length > 0 ? run.teachers : (values[0] ?? []).map((_, i) => `teacher ${i + 1}`),
       classNamer(run),
       headTitle(head, heads),
-    ),
-  );
+    );
+  const tables = Object.entries(byClass?.weightsByClass ?? {}).map(table);
+  // Whole heads, [class][teacher], of the student that is kept.
+  const evaluated = shownEvaluation(run.finals, ({ values }) => Object.keys(values).some(isWeights));
+  const evaluatedTables = Object.entries(evaluated?.values ?? {})
+    .filter(([name, value]) => isWeights(name) && isArrayOf(value, 2))
+    .map(([name, value]) => table([name.slice(weightsPrefix.length), value as number[][]]));
   const note = heads.some((head) => head.startsWith(generatorPrefix))
     ? 'Means over the samples of an epoch. Fused: what multiplied the losses. Generator: what the weight generator proposed.'
     : 'Means over the samples of an epoch.';
@@ -284,6 +276,11 @@ function teacherWeights(run: RunSummary): Content {
         tables.length > 0 &&
         markup`<h3>By class, epoch ${byClass!.epoch + 1}</h3>
           <div class="pair">${tables}</div>`
+      }
+      ${
+        evaluatedTables.length > 0 &&
+        markup`<h3>By class, ${nameOf(evaluated!)}, without exploring</h3>
+          <div class="pair">${evaluatedTables}</div>`
       }`
   );
 }
@@ -304,16 +301,12 @@ function finalEvaluation(run: RunSummary): Content {
   );
   if (run.finals.length === 0) return undefined;
   const className = classNamer(run);
-  const withVector = (name: string, depth: 1 | 2) =>
-    // The best student is the one that is kept; test before validation.
-    [...run.finals]
-      .sort((a, b) => Number(b.student === 'best') - Number(a.student === 'best'))
-      .sort((a, b) => Number(b.split === 'test') - Number(a.split === 'test'))
-      .find(({ values }) => isArrayOf(values[name], depth));
-  const perClass = withVector('per-class-accuracy', 1);
-  const confusion = withVector('confusion', 2);
+  const withArray = (name: string, depth: 1 | 2) =>
+    shownEvaluation(run.finals, ({ values }) => isArrayOf(values[name], depth));
+  const perClass = withArray('per-class-accuracy', 1);
+  const confusion = withArray('confusion', 2);
   return markup`<h2>Evaluation</h2>
-    ${metricTable(run.finals, scalars)}
+    <div class="pair">${metricTable(run.finals, scalars)}${agreementBars(run.finals)}</div>
     ${
       perClass &&
       markup`<h3>Classes <small>${nameOf(perClass)}</small></h3>
@@ -327,6 +320,25 @@ function finalEvaluation(run: RunSummary): Content {
           ${worstConfusions(confusion.values.confusion as number[][], className)}
         </div>`
     }`;
+}
+
+/** Of the evaluations that qualify, the one to show: test before the others, and there the best student, which is the one kept. */
+function shownEvaluation(finals: Evaluation[], qualifies: (one: Evaluation) => boolean): Evaluation | undefined {
+  const able = finals.filter(qualifies);
+  return able.findLast(({ split }) => split === able[0].split);
+}
+
+function agreementBars(finals: Evaluation[]): Content {
+  const prefix = 'agreement/';
+  const agreements = ({ values }: Evaluation) => Object.entries(values).filter(([name]) => name.startsWith(prefix));
+  const shown = shownEvaluation(finals, (one) => agreements(one).length > 0);
+  return (
+    shown &&
+    bars(
+      `Agreement with each teacher: same top-1 class (${nameOf(shown)})`,
+      agreements(shown).map(([name, value]) => ({ name: name.slice(prefix.length), value: finite(value) })),
+    )
+  );
 }
 
 function metricTable(finals: Evaluation[], names: string[]): Content {
@@ -366,7 +378,7 @@ function seenAccuracy(values: Evaluation['values']): (number | null)[] {
 }
 
 function nameOf({ split, student }: Evaluation): string {
-  return [split, student].filter(Boolean).join(', ');
+  return `${split}, ${student}`;
 }
 
 function isArrayOf(value: unknown, depth: 1 | 2): boolean {

@@ -1,4 +1,4 @@
-import { bestValidation, epochsAt } from './run-section.js';
+import { bestValidation, epochsAt, metricSeries } from './run-section.js';
 import { finalEvaluations, summarize } from './run-summary.js';
 import { syntheticRun } from './test-support/synthetic-run.js';
 
@@ -60,20 +60,40 @@ describe('finalEvaluations', () => {
       [
         { split: 'validation', student: 'last', values: { 'top-1': 0.1, loss: 2 } },
         { split: 'validation', student: 'last', values: { 'top-1': 0.2 } },
+        { split: 'train', student: 'current', values: { 'top-1': 0.6 } },
+        { split: 'validation', student: 'current', values: { 'top-1': 0.2 } },
       ],
-      { best: { 'test/top-1': 0.4, 'test/agreement/r20': 0.5 }, last: { 'test/top-1': 0.3 } },
+      { best: { epoch: 3, 'test/top-1': 0.4, 'test/agreement/r20': 0.5 }, last: { 'test/top-1': 0.3 } },
     );
     expect(finals).toEqual([
       { split: 'test', student: 'last', values: { 'top-1': 0.3 } },
       { split: 'test', student: 'best', values: { 'top-1': 0.4, 'agreement/r20': 0.5 } },
       { split: 'validation', student: 'last', values: { 'top-1': 0.2, loss: 2 } },
+      { split: 'train', student: 'current', values: { 'top-1': 0.6 } },
     ]);
+  });
+});
+
+describe('metricSeries', () => {
+  it('is a line in training and points of the end, the best student where it was taken', () => {
+    const run = summarize(syntheticRun({ epochs: 6, seed: 3 }));
+    const series = metricSeries(run, 'top-1');
+    expect(series.map(({ name, points }) => [name, points.length])).toEqual([
+      ['validation', 6],
+      ['test, last', 1],
+      ['validation, best', 1],
+      ['test, best', 1],
+    ]);
+    const line = series[0].points;
+    const highest = Math.max(...line.map(({ y }) => y!));
+    expect(series[3].points[0].x).toBe(line.find(({ y }) => y === highest)!.x);
+    expect(series[1].points[0].x).toBe(6);
   });
 });
 
 describe('bestValidation', () => {
   it('finds the first highest value and its epoch', () => {
-    const run = syntheticRun({ epochs: 4 });
+    const run = syntheticRun({ epochs: 4, end: 'interrupted' });
     const evaluations = run.events.filter((event) => event.type === 'evaluation' && event.split === 'validation');
     [0.5, 0.9, 0.9, 0.7].forEach((value, i) => {
       const event = evaluations[i];

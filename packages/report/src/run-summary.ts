@@ -39,6 +39,8 @@ export interface RunSummary {
   evaluations: EventOf<'evaluation'>[];
   /** Test first, then the other splits; in each the last student before the best. */
   finals: Evaluation[];
+  /** Epochs after which the best student was taken. */
+  bestEpoch?: number;
   warnings: { message: string; time: string; count: number }[];
   manifest?: string;
 }
@@ -54,6 +56,7 @@ export function summarize(run: RunData): RunSummary {
   const evaluations = of('evaluation');
   const backend = of('backend').at(-1);
   const manifest = readManifest(run.manifest);
+  const bestEpoch = finite(end?.results?.best?.epoch);
   const epochSeconds = epochLog.reduce((sum, epoch) => sum + (finite(epoch.seconds) ?? 0), 0);
   // The clock of a resumed process starts again, that of its epochs does not.
   const seconds = Math.max(finite(end?.seconds) ?? 0, epochSeconds);
@@ -80,6 +83,7 @@ export function summarize(run: RunData): RunSummary {
     epochLog,
     evaluations,
     finals: finalEvaluations(evaluations, end?.results),
+    bestEpoch: bestEpoch === undefined ? undefined : bestEpoch + 1,
     warnings: countWarnings([
       ...run.problems.map((message) => ({ message, time: '' })),
       ...of('warning').map(({ message, time }) => ({ message, time })),
@@ -88,29 +92,35 @@ export function summarize(run: RunData): RunSummary {
   };
 }
 
-/** Last value of every metric, by student and split; the results of the end (`{ best: { 'test/top-1': 0.8 } }`) win. */
+/**
+ * Last value of every metric, by student and split; the results of the end (`{ best: { 'test/top-1': 0.8 } }`) win. The student
+ * in training, `current`, is left out where it was evaluated as the last one too.
+ */
 export function finalEvaluations(
   evaluations: { split: string; student: string; values: Record<string, MetricValue> }[],
   results: Record<string, Record<string, MetricValue>> = {},
 ): Evaluation[] {
   const finals = new Map<string, Evaluation>();
+  const key = (split: string, student: string) => JSON.stringify([split, student]);
   const add = (split: string, student: string, values: Record<string, MetricValue>) => {
-    const key = JSON.stringify([split, student]);
-    finals.set(key, { split, student, values: { ...finals.get(key)?.values, ...values } });
+    const known = finals.get(key(split, student))?.values;
+    finals.set(key(split, student), { split, student, values: { ...known, ...values } });
   };
-  for (const { split, student, values } of evaluations) add(split, student, values ?? {});
+  for (const { split, student, values } of evaluations) add(split, student, values);
   for (const [student, values] of Object.entries(results)) {
     for (const [name, value] of Object.entries(values)) {
-      const slash = name.indexOf('/');
-      const known = /^(train|validation|test)\//.test(name);
-      add(known ? name.slice(0, slash) : '', student, { [known ? name.slice(slash + 1) : name]: value });
+      const [, split, metric] = /^(train|validation|test)\/(.*)$/.exec(name) ?? [];
+      if (split) add(split, student, { [metric]: value });
     }
+  }
+  for (const { split } of [...finals.values()]) {
+    if (finals.has(key(split, 'last'))) finals.delete(key(split, 'current'));
   }
   const rank = (known: string[], name: string) => (known.includes(name) ? known.indexOf(name) : known.length);
   return [...finals.values()].sort(
     (a, b) =>
       rank(['test', 'validation', 'train'], a.split) - rank(['test', 'validation', 'train'], b.split) ||
-      rank(['last', 'best'], a.student) - rank(['last', 'best'], b.student),
+      rank(['current', 'last', 'best'], a.student) - rank(['current', 'last', 'best'], b.student),
   );
 }
 

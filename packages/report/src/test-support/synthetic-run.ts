@@ -45,7 +45,7 @@ export function syntheticRun({
     const sum = scores.reduce((a, b) => a + b, 0);
     return Object.fromEntries(teachers.map((id, i) => [id, scores[i] / sum]));
   };
-  const measure = (level: number, withMatrix: boolean): Record<string, MetricValue> => {
+  const measure = (level: number, withTeachers: boolean): Record<string, MetricValue> => {
     const perClass = classes.map(() => Math.min(0.99, Math.max(0.02, level + 0.09 * random.normal())));
     const confusion = classes.map((_, i) => {
       const row = classes.map((_, j) =>
@@ -60,17 +60,22 @@ export function syntheticRun({
       'top-1': perClass.reduce((a, b) => a + b, 0) / perClass.length,
       'top-5': 1 - (1 - level) / 6,
       'calibration-error': 0.03 + 0.1 * (1 - level) + 0.004 * random.uniform(),
-      ...Object.fromEntries(
-        teachers.map((id, i) => [`agreement/${id}`, Math.max(0, level - 0.03 * i + 0.01 * random.normal())]),
-      ),
-      ...(withMatrix && { 'per-class-accuracy': perClass, confusion }),
+      'per-class-accuracy': perClass,
+      confusion,
+      ...(withTeachers && {
+        ...Object.fromEntries(
+          teachers.map((id, i) => [`agreement/${id}`, Math.max(0, level - 0.03 * i + 0.01 * random.normal())]),
+        ),
+        'weights/logit': classes.map(() => Object.values(weightsAt(1, 1.2))),
+        'weights/generator-logit': classes.map(() => Object.values(weightsAt(1, 1.8))),
+      }),
     };
   };
 
   log({ type: 'backend', name: 'wasm', reason: 'the fastest that is installed' });
   log({ type: 'run-start', name, epochs, stepsPerEpoch, batchSize: 64, parameters: 78_042, classes, teachers });
   for (const message of warnings) log({ type: 'warning', message });
-  let best = 0;
+  const best = { value: 0, epoch: 0 };
   for (let epoch = 0; epoch < epochsDone; epoch++) {
     const progress = (epoch + 1) / epochs;
     for (let step = epoch * stepsPerEpoch; step < (epoch + 1) * stepsPerEpoch; step++) {
@@ -87,12 +92,14 @@ export function syntheticRun({
         step,
         learningRate: 0.05 * Math.min(1, t * 20) * 0.5 * (1 + Math.cos(Math.PI * t)),
         values: {
-          total: task + kd + 5 * hint,
-          task,
-          kd,
-          hint,
+          'loss/task': task,
+          'loss/kd': kd,
+          'loss/hint': hint,
+          'train-accuracy': 0.9 - 0.6 * Math.exp(-4 * t) + 0.01 * random.normal(),
+          'entropy/logit': 1.05 - 0.2 * t,
+          'entropy/feature': 1.08 - 0.1 * t,
           'agent/reward': 0.2 + 0.5 * t + 0.05 * random.normal(),
-          'agent/entropy': 1 - 0.4 * t,
+          'agent/clipped': 0.1 + 0.1 * t,
           'gradient-norm': 3 * Math.exp(-t) * noise(),
         },
       });
@@ -121,18 +128,22 @@ export function syntheticRun({
       epoch,
       step: (epoch + 1) * stepsPerEpoch - 1,
       split: 'validation',
-      student: 'last',
+      student: 'current',
       values,
     });
-    best = Math.max(best, values['top-1'] as number);
+    const value = values['top-1'] as number;
+    if (value > best.value) Object.assign(best, { value, epoch });
   }
   const last = { epoch: epochsDone - 1, step: epochsDone * stepsPerEpoch - 1 };
   if (end === 'finished') {
     const results: Record<string, Record<string, MetricValue>> = {};
     for (const student of ['last', 'best']) {
-      const values = measure(student === 'best' ? best : accuracy, true);
-      log({ type: 'evaluation', ...last, split: 'test', student, values });
-      results[student] = Object.fromEntries(Object.entries(values).map(([metric, value]) => [`test/${metric}`, value]));
+      results[student] = { epoch: student === 'best' ? best.epoch : epochsDone - 1 };
+      for (const split of ['validation', 'test']) {
+        const values = measure(student === 'best' ? best.value : accuracy, true);
+        log({ type: 'evaluation', ...last, split, student, values });
+        for (const [metric, value] of Object.entries(values)) results[student][`${split}/${metric}`] = value;
+      }
     }
     log({ type: 'run-end', status: 'finished', seconds: epochsDone * 32, results });
   } else if (end === 'interrupted') {
