@@ -1,0 +1,266 @@
+import {
+  type ActionSpace,
+  type Agent,
+  definePart,
+  type Experience,
+  InputError,
+  type Random,
+  RunError,
+  type StateTree,
+  type UpdateReport,
+  z,
+} from '@retort/core';
+import { loadVariables, saveVariables } from '@retort/nn';
+import * as tf from '@tensorflow/tfjs';
+import { drawNoise } from './distribution.js';
+import { boxScale } from './gaussian.js';
+import { createLearner } from './learner.js';
+import { meanReport } from './minibatches.js';
+import {
+  createHeadNetwork,
+  dense,
+  denseVariables,
+  hiddenLayers,
+  hiddenVariables,
+  prefixed,
+  squaredError,
+  type Variables,
+} from './network.js';
+import * as shared from './options.js';
+import { createReplay, type Replay } from './replay.js';
+import { createRunningMoments, createRunningScale } from './running-moments.js';
+
+const options = z.strictObject({
+  ...shared.networkOptions,
+  explorationNoise: z
+    .number()
+    .nonnegative()
+    .default(0.3)
+    .describe('Deviation of the noise: on the logits of simplex actions, in half ranges of box actions.'),
+  capacity: z.int().positive().default(4096).describe('Transitions remembered; inserting costs time in proportion.'),
+  updates: z.int().positive().default(1).describe('Gradient steps per batch of transitions observed.'),
+  batchSize: shared.batchSize,
+  entropyCoefficient: shared.entropyCoefficient(0.01).describe(
+    'Reward for the entropy of simplex actions, in nats, beside rewards scaled to a root mean square of 1.',
+  ),
+  discount: shared.discount,
+  targetRate: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(0.005)
+    .describe('How far target networks move per step. Without effect in one-step problems.'),
+});
+
+/** How one head turns what the network gives into an action, and that into what the critic sees. All [B, n]. */
+interface Head {
+  size: number;
+  /** @param noise standard deviations times the exploration noise */
+  act(output: tf.Tensor2D, noise?: tf.Tensor): tf.Tensor2D;
+  /** Scaled to about [−1, 1]. */
+  encode(action: tf.Tensor2D): tf.Tensor2D;
+  /** [B]; of simplex heads only. */
+  entropy?(output: tf.Tensor2D): tf.Tensor1D;
+}
+
+/**
+ * Deep deterministic policy gradient (Lillicrap et al. 2016) for simplex and box actions. The critic gets the action after its
+ * first hidden layers, as in the paper (§7), and rewards divided by their running root mean square. Without next states every
+ * transition ends its episode: the critic's target is the reward, and target networks have no part.
+ */
+export const ddpg = definePart('agent', {
+  name: 'ddpg',
+  summary: 'Deep deterministic policy gradient: actor, critic, replay. Simplex and box actions.',
+  options,
+  create: async (given, context): Promise<Agent> => {
+    const { stateSize, seeds, actions, path, scope } = context;
+    const [init, noise, order] = ['init', 'noise', 'order'].map((name) => seeds.stream(name));
+    const heads = Object.entries(actions).map(([name, space]) => [name, headOf(name, space, path)] as const);
+    const sizes = Object.fromEntries(heads.map(([name, { size }]) => [name, size]));
+    const actionSize = heads.reduce((sum, [, { size }]) => sum + size, 0);
+    const optimizer = await scope.create(given.optimizer, undefined);
+
+    const actor = createHeadNetwork(stateSize, given.hidden, sizes, init);
+    const critic = createCritic(stateSize, actionSize, given.hidden, init);
+    const targetActor = createHeadNetwork(stateSize, given.hidden, sizes, init);
+    const targetCritic = createCritic(stateSize, actionSize, given.hidden, init);
+    follow(targetActor.variables, actor.variables, 1);
+    follow(targetCritic.variables, critic.variables, 1);
+    const actorLearner = createLearner(optimizer, actor.variables);
+    const criticLearner = createLearner(optimizer, critic.variables);
+    const rewardScale = createRunningScale();
+    const moments = given.normalizeState ? createRunningMoments(stateSize) : undefined;
+    const see = (state: tf.Tensor2D) => (moments ? moments.normalize(state) : state);
+    const own: Variables = {
+      ...prefixed('actor', actorLearner.variables),
+      ...prefixed('critic', criticLearner.variables),
+      ...prefixed('targetActor', targetActor.variables),
+      ...prefixed('targetCritic', targetCritic.variables),
+      ...prefixed('rewardScale', rewardScale.variables),
+      ...(moments && prefixed('moments', moments.variables)),
+    };
+    // Its columns are known with the first experience.
+    let replay: Replay | undefined;
+    let pending = 0;
+    const isMultiStep = () => replay !== undefined && 'nextState' in replay.variables;
+    const openReplay = (multiStep: boolean): Replay => {
+      const further: Record<string, number> = multiStep ? { nextState: stateSize, terminated: 1 } : {};
+      replay = createReplay(given.capacity, { state: stateSize, action: actionSize, reward: 1, ...further });
+      return replay;
+    };
+    const variables = (): Variables => ({ ...own, ...(replay && prefixed('replay', replay.variables)) });
+    const encode = (taken: Record<string, tf.Tensor>): tf.Tensor2D =>
+      tf.concat(
+        heads.map(([name, head]) => head.encode(taken[name] as tf.Tensor2D)),
+        1,
+      );
+    const encodeOutputs = (outputs: Record<string, tf.Tensor2D>): tf.Tensor2D =>
+      encode(Object.fromEntries(heads.map(([name, head]) => [name, head.act(outputs[name])])));
+
+    const learnOnce = (memory: Replay): UpdateReport => {
+      const batch = memory.sample(given.batchSize, order);
+      const state = see(batch.state);
+      let target = rewardScale.scale(batch.reward.as1D());
+      if (isMultiStep()) {
+        const next = see(batch.nextState);
+        const nextValue = targetCritic.apply(next, encodeOutputs(targetActor.apply(next)));
+        target = target.add<tf.Tensor1D>(tf.sub(1, batch.terminated.as1D()).mul(nextValue).mul(given.discount));
+      }
+      const { loss: criticLoss } = criticLearner.minimize(() => ({
+        loss: squaredError(critic.apply(state, batch.action), target),
+      }));
+      const { loss: actorLoss } = actorLearner.minimize(() => {
+        const outputs = actor.apply(state);
+        const gains = [critic.apply(state, encodeOutputs(outputs))];
+        for (const [name, head] of heads) {
+          if (head.entropy) gains.push(head.entropy(outputs[name]).mul(given.entropyCoefficient));
+        }
+        return { loss: tf.addN(gains).mean<tf.Scalar>().neg() };
+      });
+      if (isMultiStep()) {
+        follow(targetActor.variables, actor.variables, given.targetRate);
+        follow(targetCritic.variables, critic.variables, given.targetRate);
+      }
+      return { criticLoss, actorLoss };
+    };
+
+    return {
+      get variables() {
+        return variables();
+      },
+      noise: (batchSize) =>
+        drawNoise(
+          Object.fromEntries(heads.map(([name, { size }]) => [name, { shape: [batchSize, size], from: 'normal' }])),
+          noise,
+        ),
+      act: (state, drawn) =>
+        tf.tidy(() => {
+          const outputs = actor.apply(see(state));
+          const take = ([name, head]: (typeof heads)[number]) =>
+            head.act(outputs[name], drawn?.[name].mul(given.explorationNoise));
+          return { action: Object.fromEntries(heads.map((head) => [head[0], take(head)])) };
+        }),
+      observe: (experience: Experience) =>
+        tf.tidy(() => {
+          const { state, action, reward, nextState, terminated } = experience;
+          const memory = replay ?? openReplay(nextState !== undefined);
+          if (isMultiStep() !== (nextState !== undefined)) {
+            throw new RunError('experience came with next states at first and without later, or the other way round');
+          }
+          moments?.absorb(state);
+          rewardScale.absorb(reward);
+          const column = (x: tf.Tensor1D) => x.cast('float32').reshape<tf.Tensor2D>([x.size, 1]);
+          memory.insert({
+            state,
+            action: encode(action),
+            reward: column(reward),
+            ...(nextState && { nextState, terminated: column(terminated ?? tf.zerosLike(reward)) }),
+          });
+          pending++;
+        }),
+      update: () => {
+        if (!replay) return {};
+        const memory = replay;
+        const steps = pending * given.updates;
+        pending = 0;
+        return tf.tidy(() => meanReport(Array.from({ length: steps }, () => tf.tidy(() => learnOnce(memory)))));
+      },
+      get memoryTensors() {
+        return replay ? Object.keys(replay.variables).length : 0;
+      },
+      save: async (): Promise<StateTree> => ({
+        variables: await saveVariables(variables()),
+        replay: replay ? { multiStep: isMultiStep(), count: replay.count } : null,
+        pending,
+      }),
+      load: (state) => {
+        const saved = state as {
+          variables: StateTree;
+          replay: { multiStep: boolean; count: number } | null;
+          pending: number;
+        };
+        if (replay) tf.dispose(replay.variables);
+        replay = undefined;
+        if (saved.replay) openReplay(saved.replay.multiStep).count = saved.replay.count;
+        loadVariables(variables(), saved.variables, 'agent');
+        pending = saved.pending;
+      },
+      dispose: () => tf.dispose(variables()),
+    };
+  },
+});
+
+/** Q(s, a): hidden layers on the state, one on their output and the action together; 0 everywhere at first. */
+function createCritic(stateSize: number, actionSize: number, hidden: readonly number[], random: Random) {
+  const features = hidden.at(-1) ?? stateSize;
+  const variables: Variables = {
+    ...hiddenVariables(stateSize, hidden, random),
+    ...denseVariables('joint', features + actionSize, features, 'he', random),
+    ...denseVariables('value', features, 1, 'zero', random),
+  };
+  return {
+    variables,
+    apply: (state: tf.Tensor2D, action: tf.Tensor2D): tf.Tensor1D => {
+      const joint = tf.concat([hiddenLayers(variables, hidden.length, state), action], 1);
+      return dense(variables, 'value', tf.relu(dense(variables, 'joint', joint))).as1D();
+    },
+  };
+}
+
+/** target ← target + rate (source − target). */
+function follow(target: Variables, source: Variables, rate: number): void {
+  tf.tidy(() => {
+    for (const [key, variable] of Object.entries(target)) {
+      variable.assign(rate === 1 ? source[key].clone() : variable.add(source[key].sub(variable).mul(rate)));
+    }
+  });
+}
+
+function headOf(name: string, space: ActionSpace, path: string): Head {
+  if (space.kind === 'discrete') {
+    throw new InputError(`${path}: ddpg cannot take the discrete action "${name}": it follows gradients through actions`, {
+      hints: ['use pg or ppo'],
+    });
+  }
+  if (space.kind === 'simplex') {
+    const { size } = space;
+    return {
+      size,
+      act: (output, noise) => tf.softmax(noise ? output.add<tf.Tensor2D>(noise) : output),
+      encode: (action) => action.mul<tf.Tensor2D>(size).sub(1),
+      entropy: (output) => {
+        const logWeights = tf.logSoftmax(output);
+        return logWeights.exp().mul(logWeights).sum<tf.Tensor1D>(1).neg();
+      },
+    };
+  }
+  const scale = boxScale(space);
+  return {
+    size: space.low.length,
+    act: (output, noise) => {
+      const unit = tf.tanh<tf.Tensor2D>(output);
+      return scale.fromUnit(noise ? (unit.add(noise).clipByValue(-1, 1) as tf.Tensor2D) : unit);
+    },
+    encode: (action) => scale.toUnit(action),
+  };
+}

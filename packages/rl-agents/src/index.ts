@@ -1,0 +1,41 @@
+import { definePlugin } from '@retort/core';
+import { categorical } from './categorical.js';
+import { ddpg } from './ddpg.js';
+import { dirichlet } from './dirichlet.js';
+import { gaussian } from './gaussian.js';
+import { logisticNormal } from './logistic-normal.js';
+import { clippedSurrogate, reinforce } from './objective.js';
+import { pg } from './pg.js';
+import { ppo } from './ppo.js';
+
+export { generalizedAdvantage } from './advantage.js';
+export type { Trajectory } from './advantage.js';
+export {
+  categorical,
+  categoricalEntropy,
+  categoricalLogProbability,
+  createCategorical,
+  sampleCategorical,
+} from './categorical.js';
+export { ddpg } from './ddpg.js';
+export { createDirichlet, dirichlet, dirichletEntropy, dirichletLogProbability, sampleDirichlet } from './dirichlet.js';
+export { drawNoise } from './distribution.js';
+export type { Distribution, DistributionContext, NoiseShapes } from './distribution.js';
+export { expectedPolicyGradient } from './exact-policy-gradient.js';
+export { createGaussian, gaussian, gaussianEntropy, gaussianLogProbability } from './gaussian.js';
+export { digamma, logGamma } from './log-gamma.js';
+export { createLogisticNormal, logisticNormal, logisticNormalLogProbability } from './logistic-normal.js';
+export { clippedSurrogate, ppoObjective, reinforce, reinforceObjective } from './objective.js';
+export type { Objective, ObjectiveInput } from './objective.js';
+export { pg } from './pg.js';
+export { ppo } from './ppo.js';
+
+/** Policy distributions, objectives and agents. */
+export const plugin = definePlugin({
+  name: '@retort/rl-agents',
+  register(registry) {
+    for (const part of [categorical, dirichlet, gaussian, logisticNormal]) registry.add(part);
+    registry.add(reinforce).add(clippedSurrogate);
+    for (const part of [pg, ppo, ddpg]) registry.add(part);
+  },
+});

@@ -1,0 +1,49 @@
+import { definePart, z } from '@retort/core';
+import { createExactPolicyGradient } from './exact-policy-gradient.js';
+import { createOnPolicyAgent } from './on-policy-agent.js';
+import * as shared from './options.js';
+import { createSampledPolicyGradient } from './sampled-policy-gradient.js';
+
+const options = z.strictObject({
+  ...shared.networkOptions,
+  gradient: z
+    .enum(['exact', 'sampled'])
+    .optional()
+    .describe(
+      'exact: deterministic weights, moved by what each component would earn (simplex actions). sampled: REINFORCE. ' +
+        'Default: exact where all actions are simplex.',
+    ),
+  normalize: z
+    .enum(['rms', 'none'])
+    .default('rms')
+    .describe('rms: advantages are divided by their running root mean square. none: as they are.'),
+  entropyCoefficient: shared.entropyCoefficient(0.05),
+  epochs: z
+    .int()
+    .positive()
+    .default(1)
+    .describe('Passes over what was observed, per update. sampled: of the value network only.'),
+  batchSize: shared.batchSize,
+  distribution: shared.distribution,
+  baseline: z
+    .enum(['value', 'mean'])
+    .default('value')
+    .describe('What is subtracted from returns. sampled only. value: a network; mean: their mean over the update.'),
+  discount: shared.discount,
+});
+
+/** Policy gradient: exact for weights whose components' rewards are known, REINFORCE otherwise. */
+export const pg = definePart('agent', {
+  name: 'pg',
+  summary: 'Policy gradient, exact where the reward of every component is known, sampled otherwise.',
+  options,
+  create: async (given, context) => {
+    const optimizer = await context.scope.create(given.optimizer, undefined);
+    const isSimplex = Object.values(context.actions).every(({ kind }) => kind === 'simplex');
+    const method =
+      (given.gradient ?? (isSimplex ? 'exact' : 'sampled')) === 'exact'
+        ? createExactPolicyGradient(given, optimizer, context)
+        : await createSampledPolicyGradient(given, optimizer, context);
+    return createOnPolicyAgent(method, context.stateSize, given.normalizeState);
+  },
+});

@@ -1,0 +1,100 @@
+import type { ActionSpace, ActionTensors, AgentContext, Decision, HostTensor, PartReference, Random } from '@retort/core';
+import * as tf from '@tensorflow/tfjs';
+import { createCategorical } from './categorical.js';
+import { type Distribution, drawNoise } from './distribution.js';
+import { createGaussian } from './gaussian.js';
+import { createHeadNetwork, type Variables } from './network.js';
+
+/** A stochastic policy: hidden layers shared by all heads, one linear head and one distribution per action. */
+export interface Policy {
+  readonly variables: Variables;
+  noise(batchSize: number, random: Random): Record<string, HostTensor>;
+  /** @param state [B, S] as the network shall see it */
+  act(state: tf.Tensor2D, noise?: Record<string, tf.Tensor>): Required<Decision>;
+  /** [B] log-density of an action and entropy, summed over heads. Differentiable. */
+  evaluate(state: tf.Tensor2D, action: ActionTensors): { logProbability: tf.Tensor1D; entropy: tf.Tensor1D };
+}
+
+export function createPolicy(
+  stateSize: number,
+  hidden: readonly number[],
+  distributions: Record<string, Distribution>,
+  random: Random,
+): Policy {
+  const heads = Object.entries(distributions);
+  const columns = Object.fromEntries(heads.map(([head, { dependent }]) => [head, dependent]));
+  const network = createHeadNetwork(stateSize, hidden, columns, random);
+  const variables = { ...network.variables };
+  for (const [head, { shared }] of heads) {
+    if (shared.length > 0) variables[`${head}/shared`] = tf.tidy(() => tf.variable(tf.tensor2d([[...shared]])));
+  }
+
+  /** Parameters of each head's distribution, [B, P]. */
+  const parameters = (state: tf.Tensor2D): Record<string, tf.Tensor2D> => {
+    const dependent = network.apply(state);
+    return Object.fromEntries(
+      heads.map(([head, { shared }]) => {
+        if (shared.length === 0) return [head, dependent[head]];
+        const rows = tf.tile(variables[`${head}/shared`] as tf.Tensor as tf.Tensor2D, [state.shape[0], 1]);
+        return [head, tf.concat([dependent[head], rows], 1)];
+      }),
+    );
+  };
+  const total = (of: (head: string, distribution: Distribution) => tf.Tensor1D): tf.Tensor1D =>
+    tf.addN(heads.map(([head, distribution]) => of(head, distribution)));
+
+  return {
+    variables,
+    noise: (batchSize, random) =>
+      Object.assign(
+        {},
+        ...heads.map(([head, distribution]) =>
+          Object.fromEntries(
+            Object.entries(drawNoise(distribution.noise(batchSize), random)).map(([name, values]) => [
+              `${head}/${name}`,
+              values,
+            ]),
+          ),
+        ),
+      ) as Record<string, HostTensor>,
+    act: (state, noise) =>
+      tf.tidy(() => {
+        const given = parameters(state);
+        const action = Object.fromEntries(
+          heads.map(([head, distribution]) => {
+            if (!noise) return [head, distribution.mode(given[head])];
+            const names = Object.keys(distribution.noise(state.shape[0]));
+            const own = Object.fromEntries(names.map((name) => [name, noise[`${head}/${name}`]]));
+            return [head, distribution.sample(given[head], own)];
+          }),
+        );
+        return {
+          action,
+          logProbability: total((head, distribution) => distribution.logProbability(given[head], action[head])),
+        };
+      }),
+    evaluate: (state, action) =>
+      tf.tidy(() => {
+        const given = parameters(state);
+        return {
+          logProbability: total((head, distribution) => distribution.logProbability(given[head], action[head])),
+          entropy: total((head, distribution) => distribution.entropy(given[head])),
+        };
+      }),
+  };
+}
+
+/** The distribution of each action: categorical, Gaussian, and for simplex heads the one that was chosen. */
+export async function distributionsFor(
+  { actions, scope, path }: AgentContext,
+  forSimplex: PartReference<'distribution'>,
+): Promise<Record<string, Distribution>> {
+  const create = (head: string, space: ActionSpace): Distribution | Promise<Distribution> => {
+    if (space.kind === 'discrete') return createCategorical(space.size);
+    if (space.kind === 'box') return createGaussian(space);
+    return scope.create(forSimplex, { space, path: `${path}.actions.${head}` });
+  };
+  const distributions: Record<string, Distribution> = {};
+  for (const [head, space] of Object.entries(actions)) distributions[head] = await create(head, space);
+  return distributions;
+}

@@ -1,0 +1,13 @@
+import type { ActionTensors, Experience } from '@retort/core';
+import type { Rollout, Transitions } from './rollout.js';
+import { transitionsOf } from './rollout.js';
+
+/** What an agent that learns from sampled actions remembers: all but the rewards of single components. */
+export function recordSampled({ componentReward: _, ...experience }: Experience): Transitions {
+  return transitionsOf(experience);
+}
+
+/** The actions of a rollout by head. */
+export function actionsOf(rollout: Rollout, heads: readonly string[]): ActionTensors {
+  return Object.fromEntries(heads.map((head) => [head, rollout.column(`action/${head}`)]));
+}
