@@ -97,7 +97,7 @@ async function loadImageFolder(
       classes,
       imageShape: [size, size, 3],
       normalization: await statisticsOf(samples.train, (index) => pixels('train', index)),
-      content: await digestOf(folder, listed.hasSplits ? [...files.train, ...files.test] : files.train),
+      content: await digestOf(folder, listed.hasSplits ? [...files.train, ...files.test] : files.train, context.path),
       ...samples,
       pixels,
     },
@@ -220,10 +220,10 @@ async function statisticsOf(
 }
 
 /** Digest over the names and bytes of all files. */
-async function digestOf(folder: string, files: ImageFile[]): Promise<string> {
+async function digestOf(folder: string, files: ImageFile[], where: string): Promise<string> {
   const digests = await inGroups(files, async ({ path }) => [
     path.slice(folder.length).replaceAll('\\', '/'),
-    sha256(await readInputFile(path)),
+    sha256(await readInputFile(path, { where })),
   ]);
   return sha256(JSON.stringify(digests));
 }

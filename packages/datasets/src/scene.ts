@@ -1,11 +1,14 @@
 import type { Random } from '@retort/core';
 
+// Looked up once: in a vm context, where tests run, finding a global takes far longer than the arithmetic.
+const { abs, hypot, max, min, round } = Math;
+
 /** Class number = 3 · shape + texture. */
 export const shapes = ['disc', 'triangle', 'cross', 'square'] as const;
-export const textures = ['plain', 'striped', 'dotted'] as const;
+const textures = ['plain', 'striped', 'dotted'] as const;
 
 export type Shape = (typeof shapes)[number];
-export type Texture = (typeof textures)[number];
+type Texture = (typeof textures)[number];
 type Color = [number, number, number];
 
 /** Class names in label order: "plain disc", "striped disc" … */
@@ -129,8 +132,8 @@ function paintPiece(
   inkColor: Color,
 ): void {
   const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
-  const [left, right] = [Math.max(0, Math.floor(x - radius - 1)), Math.min(size - 1, Math.ceil(x + radius + 1))];
-  const [top, bottom] = [Math.max(0, Math.floor(y - radius - 1)), Math.min(size - 1, Math.ceil(y + radius + 1))];
+  const [left, right] = [max(0, Math.floor(x - radius - 1)), min(size - 1, Math.ceil(x + radius + 1))];
+  const [top, bottom] = [max(0, Math.floor(y - radius - 1)), min(size - 1, Math.ceil(y + radius + 1))];
   for (let row = top; row <= bottom; row++) {
     for (let column = left; column <= right; column++) {
       const [dx, dy] = [column + 0.5 - x, row + 0.5 - y];
@@ -151,17 +154,17 @@ export function signedDistance(shape: Shape | 'bar', u: number, v: number, radiu
   switch (shape) {
     case 'disc':
       // The others lose their corners: the disc is smaller than its circle to be of about their area.
-      return Math.hypot(u, v) - 0.8 * radius;
+      return hypot(u, v) - 0.8 * radius;
     case 'square':
-      return Math.max(Math.abs(u), Math.abs(v)) - Math.SQRT1_2 * radius;
+      return max(abs(u), abs(v)) - Math.SQRT1_2 * radius;
     case 'triangle':
-      return Math.max(v, Math.abs(u) * SIN_60 - v * 0.5) - 0.5 * radius;
+      return max(v, abs(u) * SIN_60 - v * 0.5) - 0.5 * radius;
     case 'cross': {
-      const [long, short] = [Math.max(Math.abs(u), Math.abs(v)), Math.min(Math.abs(u), Math.abs(v))];
-      return Math.max(long - 0.95 * radius, short - 0.3 * radius);
+      const [long, short] = [max(abs(u), abs(v)), min(abs(u), abs(v))];
+      return max(long - 0.95 * radius, short - 0.3 * radius);
     }
     case 'bar':
-      return Math.max(Math.abs(u) - radius, Math.abs(v) - 0.2 * radius);
+      return max(abs(u) - radius, abs(v) - 0.2 * radius);
   }
 }
 
@@ -171,24 +174,23 @@ const SIN_60 = Math.sqrt(3) / 2;
 function inkAt({ texture, period, phase }: Scene['object'], u: number, v: number): number {
   if (texture === 'plain') return 0;
   // Distances from the nearest line of the lattice, in pixels.
-  const du = Math.abs(u / period + phase - Math.round(u / period + phase)) * period;
+  const du = abs(u / period + phase - round(u / period + phase)) * period;
   if (texture === 'striped') return clamp(0.5 + period / 4 - du);
-  const dv = Math.abs(v / period - Math.round(v / period)) * period;
-  return clamp(0.5 + 0.38 * period - Math.hypot(du, dv));
+  const dv = abs(v / period - round(v / period)) * period;
+  return clamp(0.5 + 0.38 * period - hypot(du, dv));
 }
 
-/** Adds noise, close to normal (the sum of four uniform bytes: one draw a channel), and rounds. */
+/** Adds noise, uniform and with the given deviation, and rounds. */
 function toBytes(canvas: Float32Array, noise: number, random: Random): Uint8Array {
   const bytes = new Uint8Array(canvas.length);
-  // A sum of four uniform bytes has mean 510 and variance 4 · (256² − 1) / 12.
-  const scale = (255 * noise) / Math.sqrt((4 * (256 ** 2 - 1)) / 12);
+  // A uniform byte has mean 127.5 and variance (256² − 1) / 12.
+  const scale = (255 * noise) / Math.sqrt((256 ** 2 - 1) / 12);
+  let bits = 0;
   for (let i = 0; i < canvas.length; i++) {
-    let value = canvas[i] * 255;
-    if (noise > 0) {
-      const bits = random.bits();
-      value += scale * ((bits & 255) + ((bits >>> 8) & 255) + ((bits >>> 16) & 255) + (bits >>> 24) - 510);
-    }
-    bytes[i] = Math.max(0, Math.min(255, Math.round(value)));
+    // One draw has the bytes of four channels.
+    bits = i % 4 === 0 && noise > 0 ? random.bits() : bits >>> 8;
+    const value = canvas[i] * 255 + scale * ((bits & 255) - 127.5);
+    bytes[i] = max(0, min(255, round(value)));
   }
   return bytes;
 }
@@ -199,5 +201,5 @@ function randomColor(random: Random, low = 0, high = 1): Color {
 }
 
 function clamp(value: number): number {
-  return Math.max(0, Math.min(1, value));
+  return max(0, min(1, value));
 }

