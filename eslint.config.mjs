@@ -61,7 +61,7 @@ export default tseslint.config(
   },
   ...readdirSync(new URL('packages', import.meta.url)).map((name) => ({
     files: [`packages/${name}/src/**/*.ts`],
-    ignores: ['**/*.test.ts', '**/*.full-test.ts', '**/bench/**'],
+    ignores: ['**/*.test.ts', '**/*.full-test.ts', '**/bench/**', '**/test-support/**'],
     rules: {
       '@typescript-eslint/no-restricted-imports': [
         'error',

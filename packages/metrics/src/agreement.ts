@@ -10,6 +10,7 @@ export const agreement = definePart('metric', {
   name: 'agreement',
   summary: 'How often the student predicts what each teacher predicts, and the KL divergence between them.',
   options: z.strictObject({}),
+  needs: { teacher: ['logits'] },
   create: (_options, { classes, teachers, path }) => {
     if (teachers.length === 0) {
       throw new InputError(`${path}: metric "agreement" compares with teachers, the manifest has none`);

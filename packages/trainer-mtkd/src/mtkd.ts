@@ -141,7 +141,7 @@ async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promi
       ),
     );
   };
-  await checkSelection(options, await createMetrics(false), dataset.sizes.validation, manifest.metrics);
+  checkSelection(options, await createMetrics(false), dataset.sizes.validation, manifest.metrics, classes.length);
 
   const runStep = createStep(
     {
@@ -208,14 +208,19 @@ async function warmStart(student: Student, folder: string): Promise<void> {
 }
 
 /** The metric that chooses the best student has to be there, and give one number. */
-async function checkSelection(
+function checkSelection(
   { select }: MtkdOptions,
   metrics: Metric[],
   validationSize: number,
   references: PartReference<'metric'>[],
-): Promise<void> {
+  classes: number,
+): void {
   if (validationSize === 0) return;
-  const given = metrics.flatMap((metric) => Object.keys(metric.result()));
+  // Names come with results only, so each metric is shown one made-up sample.
+  const given = metrics.flatMap((metric) => {
+    metric.update({ size: 1, logits: new Float32Array(classes), label: Int32Array.of(0) });
+    return Object.keys(metric.result());
+  });
   if (!given.includes(select)) {
     throw new InputError(`trainer.select: no metric gives "${select}"`, {
       hints: [

@@ -252,7 +252,10 @@ async function finish(
       for (const [key, value] of Object.entries(values)) collected[`${split}/${key}`] = value;
     }
     results[which] = collected;
-    await saveLayersModel(student.model, `${folder}/student/${which}`, {
+    await saveStudent(which);
+  };
+  const saveStudent = (which: 'last' | 'best') =>
+    saveLayersModel(student.model, `${folder}/student/${which}`, {
       metadata: {
         classes: dataset.classes,
         outputs: Object.keys(student.offers),
@@ -261,9 +264,11 @@ async function finish(
         run: run.context.manifest.name,
       },
     });
-  };
   await finishOne('last');
-  if (best) {
+  if (best?.epoch === epoch) {
+    results.best = results.last;
+    await saveStudent('best');
+  } else if (best) {
     const variables = studentVariables(run);
     const last = await saveVariables(variables);
     loadVariables(variables, best.weights, 'best student');

@@ -10,6 +10,8 @@ export async function useBackend(name: (typeof backends)[number]): Promise<void>
     const { register } = await import('@retort/backend-wasm');
     register();
   }
+  // Silences tfjs's advertisement for its node backend.
+  tf.env().set('IS_TEST', true);
   await tf.setBackend(name);
   await tf.ready();
 }
