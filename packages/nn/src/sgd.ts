@@ -1,5 +1,5 @@
 import { definePart, z } from '@retort/core';
-import * as tf from '@tensorflow/tfjs';
+import type * as tf from '@tensorflow/tfjs';
 import type { Optimizer, OptimizerUpdate } from './optimizer.js';
 
 const options = z.strictObject({
