@@ -1,0 +1,72 @@
+import { composeRun, type PartReference } from '@retort/core';
+import { plugins } from '../plugins.js';
+import type { Terminal } from '../terminal.js';
+import { bytes, count, duration, plural, table } from '../text.js';
+
+export async function validate(file: string, { set }: { set: string[] }, terminal: Terminal): Promise<number> {
+  const messages: string[] = [];
+  const composed = await composeRun(file, {
+    plugins,
+    set,
+    onEvent: (event) => {
+      if (event.type === 'backend') messages.push(`backend ${event.name}: ${event.reason}`);
+      if (event.type === 'warning' || event.type === 'info') messages.push(event.message);
+    },
+  });
+  try {
+    const { manifest, trainer } = composed;
+    const estimate = await trainer.estimate();
+    if (terminal.json) {
+      terminal.print(
+        JSON.stringify({ manifest: file, name: manifest.name, backend: composed.backend, ...estimate }, undefined, 2),
+      );
+      return 0;
+    }
+    const parts: [string, PartReference | undefined][] = [
+      ['dataset', manifest.dataset],
+      ['student', manifest.student],
+      ...manifest.teachers.map((teacher): [string, PartReference] => [`teacher ${String(teacher.keys.id)}`, teacher]),
+      ['trainer', manifest.trainer],
+      ['agent', manifest.agent],
+      ...manifest.losses.map((loss): [string, PartReference] => [`loss ${String(loss.keys.id)}`, loss]),
+      ...manifest.metrics.map((metric): [string, PartReference] => ['metric', metric]),
+    ];
+    const rows = parts.flatMap(([section, part]) => (part ? [[section, part.use, optionsText(part)]] : []));
+    terminal.print(table(['section', 'part', 'options'], rows));
+    terminal.print('');
+    const { parameters, macs, epochs, stepsPerEpoch, checkpointBytes, memoryBytes, seconds } = estimate;
+    terminal.print(
+      table(
+        [],
+        [
+          ['parameters', count(parameters)],
+          ['MACs', macs === undefined ? 'unknown' : `${count(macs)} for one image`],
+          ['training', `${plural(epochs, 'epoch')} of ${plural(stepsPerEpoch, 'step')}`],
+          ['time', `about ${duration(seconds)} on this machine`],
+          ['memory', `about ${bytes(memoryBytes)}`],
+          ['checkpoints', `${bytes(checkpointBytes)} each, ${manifest.run.checkpoint.keep} kept`],
+        ],
+      ),
+    );
+    for (const message of messages) terminal.note(`\n${message}`);
+    terminal.note(`\n${file} is valid; nothing was written`);
+    return 0;
+  } finally {
+    await composed.dispose();
+  }
+}
+
+const LONGEST_OPTIONS = 90;
+
+/** A part's options on one line, parts inside it by their names. */
+function optionsText({ options }: PartReference): string {
+  const text = Object.entries(options)
+    .flatMap(([key, value]) => (value === undefined ? [] : [`${key}: ${valueText(value)}`]))
+    .join(', ');
+  return text.length > LONGEST_OPTIONS ? `${text.slice(0, LONGEST_OPTIONS - 1)}…` : text;
+}
+
+function valueText(value: unknown): string {
+  if (typeof value === 'object' && value !== null && 'use' in value) return String(value.use);
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}

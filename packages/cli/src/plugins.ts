@@ -1,0 +1,13 @@
+import type { Plugin } from '@retort/core';
+import { plugin as wasm } from '@retort/backend-wasm';
+import { plugin as datasets } from '@retort/datasets';
+import { plugin as losses } from '@retort/losses';
+import { plugin as metrics } from '@retort/metrics';
+import { plugin as models } from '@retort/models';
+import { plugin as nn } from '@retort/nn';
+import { plugin as agents } from '@retort/rl-agents';
+import { plugin as teachers } from '@retort/teachers';
+import { plugin as mtkd } from '@retort/trainer-mtkd';
+
+/** Every part that comes with Retort. */
+export const plugins: readonly Plugin[] = [wasm, nn, datasets, models, teachers, losses, metrics, agents, mtkd];

@@ -1,0 +1,277 @@
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { describeFailure } from './failure.js';
+import { createTerminal, type GlobalOptions, type Terminal } from './terminal.js';
+
+/** Exit code for what the user can mend in their input. */
+const INPUT_ERROR = 2;
+
+const collect = (value: string, earlier: string[]) => [...earlier, value];
+
+function wholeNumber(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
+  return Number(text);
+}
+
+/**
+ * The `retort` command. Implementations are imported when they are called, so that help is there at once.
+ *
+ * @param argv as in process.argv
+ * @returns the exit code
+ */
+export async function main(argv: readonly string[]): Promise<number> {
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
+  let exitCode = 0;
+  const program = new Command('retort');
+
+  /** Runs an implementation with the terminal that the global options ask for. */
+  const run =
+    (implementation: (terminal: Terminal, ...args: never[]) => Promise<number>) =>
+    async (...args: unknown[]): Promise<void> => {
+      const command = args.at(-1) as Command;
+      exitCode = await implementation(createTerminal(command.optsWithGlobals<GlobalOptions>()), ...(args as never[]));
+    };
+  const command = (usage: string, summary: string, help: string): Command =>
+    program
+      .command(usage)
+      .summary(summary)
+      .description(summary)
+      .addHelpText('after', `\n${help.trim()}\n`)
+      .configureHelp({ showGlobalOptions: true });
+
+  program
+    .description('Distils large neural networks into small ones, with reinforcement learning in the loop.')
+    .version(version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print help; after a command, help and examples for it')
+    .helpCommand('help [command]', 'print help for a command')
+    .option('--debug', 'print stack traces of errors')
+    .option('--quiet', 'print results and errors only')
+    .option('--json', 'print results as JSON')
+    .exitOverride()
+    .showSuggestionAfterError()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'retort: ')) })
+    .addHelpText(
+      'after',
+      `
+Start here:
+  $ retort quickstart           small teachers, three students and a report, in minutes
+  $ retort init my-run          a commented manifest to change
+  $ retort train my-run/manifest.yaml
+
+Exit codes: 0 done, 1 failed while running, 2 something in your input to mend, 130 interrupted.
+`,
+    );
+
+  command(
+    'quickstart [folder]',
+    'train small teachers on generated images, distil them, compare',
+    `
+Trains three teachers, each good at a part of the classes, then the same student three times: without
+teachers, with equal weights, and with an agent that learns whom to trust. Needs no data and no network.
+Runs that are finished are kept, so it can be stopped and started again.
+
+Examples:
+  $ retort quickstart
+  $ retort quickstart /tmp/first-look
+`,
+  )
+    .option('--overwrite', 'start over')
+    .action(
+      run(async (terminal, folder: string | undefined, options: { overwrite?: boolean }) =>
+        (await import('./commands/quickstart.js')).quickstart(folder ?? 'quickstart', options, terminal),
+      ),
+    );
+
+  command(
+    'init [folder]',
+    'write a commented manifest to start from',
+    `
+Writes a set for generated images: teacher.yaml trains a teacher, manifest.yaml distils a student from it.
+Files that are there already are left alone.
+
+Examples:
+  $ retort init                 into the current folder
+  $ retort init my-run
+  $ retort train my-run/teacher.yaml && retort train my-run/manifest.yaml
+`,
+  ).action(
+    run(async (terminal, folder: string | undefined) =>
+      (await import('./commands/init.js')).init(folder ?? '.', terminal),
+    ),
+  );
+
+  const settings = new Option('-s, --set <path=value>', 'change a value of the manifest; may be repeated')
+    .argParser(collect)
+    .default([], 'none');
+
+  command(
+    'validate <manifest>',
+    'check a manifest and estimate memory and time; trains nothing',
+    `
+Reads the data and the teachers, builds the student and times a few steps. Writes nothing.
+
+Examples:
+  $ retort validate manifest.yaml
+  $ retort validate manifest.yaml --set trainer.epochs=100
+`,
+  )
+    .addOption(settings)
+    .action(
+      run(async (terminal, manifest: string, options: { set: string[] }) =>
+        (await import('./commands/validate.js')).validate(manifest, options, terminal),
+      ),
+    );
+
+  command(
+    'train <manifest>',
+    'train what a manifest describes',
+    `
+The run folder (runs/NAME, or run.folder of the manifest) gets the students, checkpoints, the log and
+report.html. Ctrl-C writes a checkpoint and says how to go on; a second one stops at once.
+A list entry is named by its id or its number.
+
+Examples:
+  $ retort train manifest.yaml
+  $ retort train manifest.yaml --set agent=ppo --folder runs/ppo
+  $ retort train manifest.yaml --set trainer.epochs=5 --set losses.kd.temperature=2 --overwrite
+`,
+  )
+    .addOption(settings)
+    .option('-f, --folder <folder>', 'run folder; the same as --set run.folder=…')
+    .option('--overwrite', 'replace the run that is in the folder')
+    .action(
+      run(async (terminal, manifest: string, options: { set: string[]; folder?: string; overwrite?: boolean }) =>
+        (await import('./commands/train.js')).train(manifest, options, terminal),
+      ),
+    );
+
+  command(
+    'resume <run>',
+    'go on with a run that was interrupted or killed',
+    `
+Ends with the same numbers, bit for bit, as if it had never stopped.
+
+Examples:
+  $ retort resume runs/my-run
+  $ retort resume runs/my-run --step 400     from an earlier checkpoint
+`,
+  )
+    .option('--step <n>', 'checkpoint to go on from; the last one if not given', wholeNumber)
+    .action(
+      run(async (terminal, folder: string, options: { step?: number }) =>
+        (await import('./commands/resume.js')).resume(folder, options, terminal),
+      ),
+    );
+
+  command(
+    'eval <run-or-student>',
+    'measure a saved student on a split of its data set',
+    `
+Examples:
+  $ retort eval runs/my-run                             the best student, test split
+  $ retort eval runs/my-run/student/last --split validation
+`,
+  )
+    .addOption(new Option('--split <split>', 'which images').choices(['train', 'validation', 'test']).default('test'))
+    .action(
+      run(async (terminal, path: string, options: { split: 'train' | 'validation' | 'test' }) =>
+        (await import('./commands/eval.js')).evaluate(path, options, terminal),
+      ),
+    );
+
+  command(
+    'predict <folder>',
+    'classify the images in a folder with a saved student',
+    `
+JPEG, PNG and WebP files, subfolders included, scaled to the student's size.
+
+Examples:
+  $ retort predict photos --student runs/my-run/student/best
+  $ retort predict photos --student runs/my-run --csv > classes.csv
+  $ retort predict photos --student runs/my-run --json
+`,
+  )
+    .requiredOption('--student <folder>', "a run's student/best, or the run folder")
+    .option('--csv', 'print a line per image with the probability of every class')
+    .option('--backend <name>', 'what computes; `retort doctor` lists them', 'auto')
+    .action(
+      run(async (terminal, folder: string, options: { student: string; csv?: boolean; backend: string }) =>
+        (await import('./commands/predict.js')).predict(folder, options, terminal),
+      ),
+    );
+
+  command(
+    'list [kind]',
+    'list the parts a manifest can use, their options and defaults',
+    `
+Examples:
+  $ retort list                 every part, one line each
+  $ retort list loss            losses with their options
+  $ retort list agent --json
+`,
+  ).action(
+    run(async (terminal, kind: string | undefined) => (await import('./commands/list.js')).list(kind, terminal)),
+  );
+
+  command(
+    'report <runs...>',
+    'write report.html for a run, or one that compares several',
+    `
+Examples:
+  $ retort report runs/my-run
+  $ retort report runs/baseline runs/equal runs/agent -o comparison.html
+`,
+  )
+    .option('-o, --output <file>', 'the file; RUN/report.html for one run, report.html for several')
+    .action(
+      run(async (terminal, runs: string[], options: { output?: string }) =>
+        (await import('./commands/report.js')).report(runs, options, terminal),
+      ),
+    );
+
+  command(
+    'doctor',
+    'show versions and which backends work, each with a two-second speed test',
+    `
+Examples:
+  $ retort doctor
+  $ retort doctor --json
+`,
+  ).action(run(async (terminal) => (await import('./commands/doctor.js')).doctor(terminal)));
+
+  command(
+    'schema',
+    'print the JSON schema of manifests, for completion in editors',
+    `
+Put "# yaml-language-server: $schema=manifest.schema.json" in the first line of a manifest.
+
+Examples:
+  $ retort schema -o manifest.schema.json
+  $ retort schema --plugin ./my-adapter.js -o manifest.schema.json
+`,
+  )
+    .addOption(
+      new Option('-p, --plugin <name>', 'package or file whose parts are included; may be repeated')
+        .argParser(collect)
+        .default([], 'none'),
+    )
+    .option('-o, --output <file>', 'write it there')
+    .action(
+      run(async (terminal, options: { plugin: string[]; output?: string }) =>
+        (await import('./commands/schema.js')).schema(options, terminal),
+      ),
+    );
+
+  try {
+    await program.parseAsync(argv as string[]);
+    return exitCode;
+  } catch (error) {
+    // Help and version leave through here as well, with exit code 0; what was wrong has been printed.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : INPUT_ERROR;
+    const failure = describeFailure(error, { debug: program.opts<GlobalOptions>().debug });
+    process.stderr.write(`${failure.text}\n`);
+    return failure.exitCode;
+  }
+}

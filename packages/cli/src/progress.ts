@@ -1,0 +1,193 @@
+import cliProgress from 'cli-progress';
+import type { Emit, RunEvent } from '@retort/core';
+import { bytes, count, duration, metricText, percent, plain, plural } from './text.js';
+
+export interface ProgressOptions {
+  /** Where it is written. */
+  stream: NodeJS.WritableStream & { isTTY?: boolean };
+  /** A bar that moves, or lines. */
+  bar: boolean;
+  /** Seconds between two lines inside an epoch, where there is no bar. */
+  every?: number;
+  /** Milliseconds, ever rising. */
+  now?: () => number;
+}
+
+export interface Progress {
+  onEvent: Emit;
+  /** Leaves the bar as it stands and writes what is still to be written. */
+  stop(): void;
+}
+
+type Start = Extract<RunEvent, { type: 'run-start' }>;
+type Epoch = Extract<RunEvent, { type: 'epoch' }>;
+
+/** Says how a run goes: remarks as they come, a line for each epoch, and between them a bar or a line now and then. */
+export function createProgress({ stream, bar, every = 15, now = () => performance.now() }: ProgressOptions): Progress {
+  let start: Start | undefined;
+  let values: Record<string, number> = {};
+  /** Held back until the validation that follows it. */
+  let epoch: { event: Epoch; validation?: string } | undefined;
+  let clock = { began: 0, step: 0, images: 0, lastLine: 0 };
+  let seconds: number | undefined;
+  let toldCheckpoint = false;
+  const live = bar ? createBar(stream) : undefined;
+
+  const say = (line: string) => (live ? live.say(line) : stream.write(`${line}\n`));
+  const remaining = (step: number) => {
+    const done = step - clock.step;
+    const total = start ? start.epochs * start.stepsPerEpoch : 0;
+    seconds = done > 0 ? ((now() - clock.began) / 1000 / done) * (total - step) : undefined;
+    return seconds === undefined ? '' : `ETA ${duration(seconds)}`;
+  };
+  const speed = () => {
+    const passed = (now() - clock.began) / 1000;
+    return passed > 0 && clock.images > 0 ? `${count(clock.images / passed)} images/s` : '';
+  };
+  const flush = () => {
+    if (!epoch || !start) return;
+    const { event, validation } = epoch;
+    epoch = undefined;
+    const parts = [`epoch ${event.epoch + 1}/${start.epochs}`, ...valueTexts(values), validation ?? ''];
+    const isLast = event.epoch + 1 === start.epochs;
+    say(
+      joined([
+        ...parts,
+        `${count(event.imagesPerSecond)} images/s`,
+        isLast ? '' : remaining((event.epoch + 1) * start.stepsPerEpoch),
+      ]),
+    );
+  };
+
+  const onEvent: Emit = (event) => {
+    switch (event.type) {
+      case 'info':
+        return void say(event.message);
+      case 'warning':
+        return void say(`warning: ${event.message}`);
+      case 'backend':
+        return void say(`backend ${event.name}: ${event.reason}`);
+      case 'run-start':
+        start = event;
+        clock = { began: now(), step: event.resumedAt?.step ?? 0, images: 0, lastLine: now() };
+        say(startText(event));
+        live?.start(event.epochs * event.stepsPerEpoch, clock.step);
+        return;
+      case 'progress': {
+        flush();
+        clock.images += event.images;
+        if (!start) return;
+        const where = `epoch ${event.epoch + 1}/${start.epochs}`;
+        if (live) {
+          live.update(event.step + 1, where, joined([...valueTexts(values), speed(), remaining(event.step + 1)]));
+        } else if (now() - clock.lastLine >= every * 1000 && event.stepInEpoch + 1 < start.stepsPerEpoch) {
+          clock.lastLine = now();
+          const step = `step ${event.stepInEpoch + 1}/${start.stepsPerEpoch}`;
+          say(`  ${joined([where, step, ...valueTexts(values), speed(), remaining(event.step + 1)])}`);
+        }
+        return;
+      }
+      case 'step':
+        values = { ...values, ...event.values };
+        return;
+      case 'epoch':
+        flush();
+        clock.lastLine = now();
+        epoch = { event };
+        return;
+      case 'evaluation': {
+        const [metric] = ['top-1', ...Object.keys(event.values)].filter(
+          (name) => typeof event.values[name] === 'number',
+        );
+        if (!epoch || event.split !== 'validation' || !metric) return;
+        epoch.validation = `validation ${metric} ${metricText(metric, event.values[metric])}`;
+        flush();
+        return;
+      }
+      case 'checkpoint':
+        flush();
+        if (!toldCheckpoint) say(`checkpoints of ${bytes(event.bytes)} each in ${parent(event.path)}`);
+        toldCheckpoint = true;
+        return;
+      case 'run-end':
+        return void flush();
+    }
+  };
+  return {
+    onEvent,
+    stop() {
+      flush();
+      live?.stop();
+    },
+  };
+}
+
+function startText({ name, parameters, teachers, epochs, stepsPerEpoch, batchSize, resumedAt }: Start): string {
+  const taught = teachers.length > 0 ? plural(teachers.length, 'teacher') + ` (${teachers.join(', ')})` : 'no teachers';
+  const steps = `${plural(epochs, 'epoch')} of ${plural(stepsPerEpoch, 'step')}, ${plural(batchSize, 'image')} each`;
+  const from = resumedAt ? `\ngoing on at epoch ${resumedAt.epoch + 1}, after step ${resumedAt.step}` : '';
+  return `${name}: ${plural(parameters, 'parameter')}, ${taught}, ${steps}${from}`;
+}
+
+/** `loss task 0.52, kd 1.3` and the train accuracy, as far as they are known. */
+function valueTexts(values: Record<string, number>): string[] {
+  const losses = Object.entries(values).filter(([name]) => name.startsWith('loss/'));
+  const texts = losses.map(([name, value]) => `${losses.length > 1 ? `${name.slice(5)} ` : ''}${plain3(value)}`);
+  return [
+    ...(texts.length > 0 ? [`loss ${texts.join(', ')}`] : []),
+    ...('train-accuracy' in values ? [`accuracy ${percent(values['train-accuracy'])}`] : []),
+  ];
+}
+
+function plain3(value: number): string {
+  return Math.abs(value) >= 100 || value === 0 ? plain(value) : value.toPrecision(3);
+}
+
+function joined(parts: readonly string[]): string {
+  return parts.filter((part) => part !== '').join(' · ');
+}
+
+function parent(path: string): string {
+  return path.replace(/[\\/][^\\/]*$/, '');
+}
+
+interface Bar {
+  start(total: number, done: number): void;
+  update(done: number, where: string, text: string): void;
+  say(line: string): void;
+  stop(): void;
+}
+
+function createBar(stream: NodeJS.WritableStream): Bar {
+  const bars = new cliProgress.MultiBar(
+    {
+      stream,
+      format: '{where} {bar} {percentage}% {text}',
+      barsize: 20,
+      barCompleteChar: '█',
+      barIncompleteChar: '░',
+      fps: 8,
+      // A second Ctrl-C ends the process at once, and would leave the cursor hidden.
+      hideCursor: false,
+      linewrap: true,
+      gracefulExit: false,
+      emptyOnZero: true,
+    },
+    cliProgress.Presets.shades_classic,
+  );
+  let bar: ReturnType<typeof bars.create> | undefined;
+  return {
+    start(total, done) {
+      bar = bars.create(total, done, { where: 'starting', text: '' });
+    },
+    update: (done, where, text) => bar?.update(done, { where, text }),
+    say(line) {
+      if (!bar) stream.write(`${line}\n`);
+      else for (const one of line.split('\n')) bars.log(`${one}\n`);
+    },
+    stop() {
+      bars.update();
+      bars.stop();
+    },
+  };
+}
