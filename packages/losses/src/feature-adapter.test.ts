@@ -50,6 +50,7 @@ describeEachBackend('feature adapter', () => {
     expect(adapter.variables.kernel.shape).toEqual([16, 128]);
     expect(Math.max(...kernel.map(Math.abs))).toBeLessThanOrEqual(0.25);
     expect(Math.max(...kernel.map(Math.abs))).toBeGreaterThan(0.249);
+    expect(Math.min(...kernel)).toBeLessThan(-0.249);
     const meanSquare = kernel.reduce((total, x) => total + x * x, 0) / kernel.length;
     expect(Math.abs(meanSquare - 0.25 ** 2 / 3)).toBeLessThan(0.001); // 2048 draws: four deviations
     await expectClose(again.variables.kernel, kernel, { absolute: 0, relative: 0 });

@@ -49,7 +49,8 @@ describeEachBackend('fitnet', () => {
     const loss = makeLoss(fitnet, {}, shapes);
     const { student, teacher } = maps();
     const { adapted, perSample } = loss.apply(student, teacher, { size: 2 }, { training: true });
-    expect(adapted!.shape).toEqual([2, 1, 2, 3]);
+    expect(adapted!.shape).toEqual([2, ...loss.adaptedShape!]);
+    expect(loss.adaptedShape).toEqual([1, 2, 3]);
     const a = await adapted!.data();
     await expectClose(
       perSample,

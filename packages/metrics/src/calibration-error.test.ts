@@ -14,6 +14,13 @@ describe('calibration-error', () => {
     expect(result.nll).toBeCloseTo(-(Math.log(0.92) + Math.log(0.02) + Math.log(0.75)) / 3, 6);
   });
 
+  it('counts the upper edge to a bin, not the lower', () => {
+    // One half belongs to (0, ½], three quarters to (½, 1].
+    const samples = { logits: [[0, 0], sure(0.75)], label: [0, 1] };
+    const result = evaluate(calibrationError, samples, { options: { bins: 2 } });
+    expect(result['calibration-error']).toBeCloseTo((1 - 0.5) / 2 + (0.75 - 0) / 2, 6);
+  });
+
   it('is |accuracy − mean confidence| with one bin, and 0 when they agree', () => {
     const logits = [sure(0.75), sure(0.75), sure(0.75), sure(0.75)];
     const one = (label: number[]) => evaluate(calibrationError, { logits, label }, { options: { bins: 1 } });
