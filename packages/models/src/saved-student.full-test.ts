@@ -1,0 +1,131 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, normalize } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import * as tf from '@tensorflow/tfjs';
+import type { Student } from '@retort/core';
+import { forward, saveLayersModel } from '@retort/nn';
+import { expectClose, useBackend } from '@retort-tools/testing';
+import { cifarResnet } from './cifar-resnet.js';
+import { smallCnn } from './small-cnn.js';
+import { studentContext } from './test-support/student-context.js';
+
+/** tfjs as a page gets it from a script tag. */
+const tfjsForBrowsers = createRequire(import.meta.url).resolve('@tensorflow/tfjs/dist/tf.min.js');
+
+const [batch, size] = [4, 32];
+const pixels = Float32Array.from({ length: batch * size * size * 3 }, (_, i) => 0.5 + 0.5 * Math.sin(i * 0.7));
+
+/** Nothing of ours in it: a script tag and `tf.loadLayersModel`. The first output of a student is its logits. */
+const page = `<!doctype html>
+<script src="/tf.min.js"></script>
+<script>
+  (async () => {
+    await tf.setBackend('cpu');
+    const model = await tf.loadLayersModel(location.search.slice(1) + '/model.json');
+    const pixels = new Float32Array(await (await fetch('/pixels')).arrayBuffer());
+    const outputs = model.predict(tf.tensor4d(pixels, [${batch}, ${size}, ${size}, 3]));
+    return { logits: Array.from(await outputs[0].data()) };
+  })()
+    .catch((error) => ({ error: String(error) }))
+    .then((result) => fetch('/result', { method: 'POST', body: JSON.stringify(result) }));
+</script>`;
+
+interface PageResult {
+  logits?: number[];
+  error?: string;
+}
+
+describe('a saved student in a browser', () => {
+  let folder: string;
+  let server: Server;
+  let report: (result: PageResult) => void;
+
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const { pathname } = new URL(request.url!, 'http://127.0.0.1');
+    if (pathname === '/result') {
+      response.end();
+      report(JSON.parse((await buffer(request)).toString()) as PageResult);
+    } else if (pathname === '/') response.setHeader('content-type', 'text/html').end(page);
+    else if (pathname === '/pixels') response.end(Buffer.from(pixels.buffer));
+    else if (pathname === '/tf.min.js')
+      response.setHeader('content-type', 'text/javascript').end(readFileSync(tfjsForBrowsers));
+    else if (/\/(model\.json|weights\.bin)$/.test(pathname))
+      response.end(readFileSync(join(folder, normalize(pathname))));
+    else response.writeHead(404).end();
+  };
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'retort-browser-'));
+    server = createServer((request, response) => void answer(request, response)).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    await useBackend('cpu');
+  });
+
+  afterAll(() => {
+    server.closeAllConnections();
+    server.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it.each([
+    ['cifar-resnet', cifarResnet, { depth: 8 }],
+    ['small-cnn', smallCnn, { width: 6 }],
+  ])('%s gives the same logits in headless Chromium', async (name, part, options) => {
+    const student = (await part.create(part.options.parse(options) as never, studentContext())) as Student;
+    const image = tf.tensor4d(pixels, [batch, size, size, 3]);
+    // Moves the averages of batch norm away from where they start.
+    for (let i = 0; i < 3; i++) tf.tidy(() => void forward(student, image, { training: true }));
+    const expected = await forward(student, image, { training: false }).logits!.data();
+    await saveLayersModel(student.model, join(folder, name));
+    const { logits, error } = await open(`/?${name}`);
+    expect(error).toBeUndefined();
+    await expectClose(logits!, expected, { absolute: 1e-4, relative: 0 });
+    student.model.dispose();
+  });
+
+  /** Opens a page of the server and waits for what it reports. */
+  async function open(path: string): Promise<PageResult> {
+    const reported = new Promise<PageResult>((resolve) => (report = resolve));
+    const browser = spawn(
+      process.env.CHROMIUM ?? 'chromium',
+      [
+        '--headless',
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-dev-shm-usage',
+        `--user-data-dir=${join(folder, 'profile')}`,
+        // Stays open until it is told to go.
+        '--remote-debugging-port=0',
+        `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`,
+      ],
+      { stdio: ['ignore', 'ignore', 'pipe'], detached: true },
+    );
+    let said = '';
+    browser.stderr.on('data', (chunk) => (said += String(chunk)));
+    try {
+      return await Promise.race([reported, failure(browser, () => said)]);
+    } finally {
+      if (browser.exitCode === null && browser.pid !== undefined) {
+        const exited = once(browser, 'exit');
+        process.kill(-browser.pid, 'SIGKILL');
+        await exited;
+      }
+    }
+  }
+});
+
+/** Rejects when the browser cannot be started, ends by itself or says nothing for two minutes. */
+function failure(browser: ChildProcess, said: () => string): Promise<never> {
+  return new Promise((_, reject) => {
+    const fail = (why: string) => reject(new Error(`chromium ${why}: ${said().slice(-2000)}`));
+    browser.on('error', (error) => fail(`could not be started (${error.message}); set CHROMIUM to its path`));
+    browser.on('exit', (code) => fail(`ended with ${code} before the page reported`));
+    setTimeout(() => fail('gave no result within 120 s'), 120_000).unref();
+  });
+}
