@@ -1,0 +1,42 @@
+import { resolve } from 'node:path';
+import { definePart, z } from '@retort/core';
+import { loadLayersModel } from '@retort/nn';
+import { networkTeacher } from './network-teacher.js';
+import { normalizationOf, preprocessingOption } from './preprocessing.js';
+
+/** A tfjs LayersModel on disk, run in this process. */
+export const layersModelTeacher = definePart('teacher', {
+  name: 'layers-model',
+  summary: 'tfjs LayersModel (model.json), its outputs tapped by layer name',
+  options: z.strictObject({
+    path: z.string().describe('model.json, with its weight files beside it.'),
+    sha256: z.string().optional().describe('Digest the files must have: cat model.json weights.bin | sha256sum'),
+    preprocessing: preprocessingOption,
+    taps: z
+      .record(z.string(), z.string())
+      .default({})
+      .describe(
+        'Layer names by output: logits (by default the layer of the first output), embedding, featureMap, or any name.',
+      ),
+    classes: z
+      .array(z.string())
+      .optional()
+      .describe("The teacher's own class names in the order of its logits; without them only their number is checked."),
+  }),
+  create: async ({ path, sha256, preprocessing, taps, classes }, context) => {
+    const file = resolve(context.baseFolder, path);
+    const { model: loaded, fingerprint } = await loadLayersModel(file, { sha256, where: context.path });
+    return networkTeacher(
+      {
+        loaded,
+        layers: { logits: loaded.outputNames[0], ...taps },
+        file,
+        normalization: normalizationOf(preprocessing),
+        classes,
+        fingerprint,
+        format: 'LayersModel',
+      },
+      context,
+    );
+  },
+});

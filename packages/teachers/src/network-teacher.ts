@@ -1,0 +1,104 @@
+import * as tf from '@tensorflow/tfjs';
+import {
+  InputError,
+  type HostTensor,
+  type NetworkOutput,
+  type OutputShapes,
+  type Teacher,
+  type TeacherContext,
+} from '@retort/core';
+import { checkImageInput } from '@retort/models';
+import { forward, modelWithTaps, toHost, toTensor } from '@retort/nn';
+import { imageOf } from './batch-image.js';
+import { classOrder, reorderColumns, reorderLogits } from './class-order.js';
+import { disposeOutput, shapesOf } from './output-shapes.js';
+import type { Normalization } from './preprocessing.js';
+
+interface NetworkTeacherOptions {
+  /** Becomes the teacher's: disposed with it, and when {@link networkTeacher} throws. */
+  loaded: tf.LayersModel;
+  /** Layer names by output. */
+  layers: Record<string, string>;
+  file: string;
+  normalization?: Normalization;
+  /** The teacher's own class names in the order of its logits. */
+  classes?: string[];
+  fingerprint: string;
+  format: string;
+}
+
+/** A LayersModel as a teacher, on tfjs's current backend, always in evaluation mode. */
+export async function networkTeacher(options: NetworkTeacherOptions, context: TeacherContext): Promise<Teacher> {
+  try {
+    return await create(options, context);
+  } catch (error) {
+    options.loaded.dispose();
+    throw error;
+  }
+}
+
+async function create(
+  { loaded, layers, file, normalization, classes, fingerprint, format }: NetworkTeacherOptions,
+  context: TeacherContext,
+): Promise<Teacher> {
+  const { id, imageShape, path: where } = context;
+  const model = modelWithTaps(loaded, layers, { where });
+  checkImageInput(model, imageShape, { path: file, where });
+  const run = (pixels: tf.Tensor): NetworkOutput =>
+    tf.tidy(() => {
+      const image = normalization ? pixels.sub(normalization.mean).div(normalization.deviation) : pixels;
+      return forward({ model, offers: provides }, image, { training: false }) as tf.TensorContainer;
+    }) as NetworkOutput;
+
+  let provides: OutputShapes = Object.fromEntries(Object.keys(layers).map((name) => [name, []]));
+  const trial = tf.tidy(() => run(tf.zeros([1, ...imageShape])) as tf.TensorContainer) as NetworkOutput;
+  provides = shapesOf(trial, context.path);
+  disposeOutput(trial);
+
+  const order = classOrder(classes, provides.logits[0], context);
+  const classifier = await classifierOf(model.getLayer(layers.logits), where);
+  const millions = loaded.countParams() / 1e6;
+
+  return {
+    id,
+    describe: () => ({
+      ...(classes && { classes: context.classes }),
+      provides,
+      fingerprint,
+      summary: `${format}, ${millions.toFixed(2)} M weights`,
+      ...(classifier && {
+        classifier: {
+          kernel: reorderColumns(classifier.kernel, order),
+          bias: reorderColumns(classifier.bias, order),
+        },
+      }),
+    }),
+    infer: async (batch) =>
+      tf.tidy(() => {
+        const output = run(toTensor(imageOf(batch, context)));
+        return { ...output, logits: reorderLogits(output.logits!, order) } as tf.TensorContainer;
+      }) as NetworkOutput,
+    dispose: () => {
+      loaded.dispose();
+    },
+  };
+}
+
+/** Kernel [D, C] and bias [C] when the logits come straight out of a dense layer. */
+async function classifierOf(
+  layer: tf.layers.Layer,
+  where: string,
+): Promise<{ kernel: HostTensor; bias: HostTensor } | undefined> {
+  if (layer.getClassName() === 'Softmax' || layer.getConfig().activation === 'softmax') {
+    throw new InputError(`layer "${layer.name}" ends in a softmax: it gives probabilities, not logits`, {
+      hints: ['name the layer before it in taps.logits, or export the network without its softmax'],
+      where,
+    });
+  }
+  if (layer.getClassName() !== 'Dense') return undefined;
+  const [kernel, bias] = layer.getWeights();
+  return {
+    kernel: await toHost(kernel),
+    bias: bias ? await toHost(bias) : { data: new Float32Array(kernel.shape[1]!), shape: [kernel.shape[1]!] },
+  };
+}

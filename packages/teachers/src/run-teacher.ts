@@ -1,0 +1,52 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { definePart, InputError, z } from '@retort/core';
+import { loadLayersModel } from '@retort/nn';
+import { networkTeacher } from './network-teacher.js';
+
+const savedStudent = z.looseObject({
+  classes: z.array(z.string()),
+  outputs: z.array(z.string()).refine((names) => names.includes('logits')),
+});
+
+/** The student of an earlier run. */
+export const runTeacher = definePart('teacher', {
+  name: 'run',
+  summary: 'the student of an earlier run, by its run folder',
+  options: z.strictObject({
+    path: z.string().describe('Run folder that `retort train` wrote.'),
+    student: z
+      .enum(['best', 'last'])
+      .default('best')
+      .describe('Which of its students: the best on the validation split, or the last.'),
+  }),
+  create: async ({ path, student }, context) => {
+    const folder = resolve(context.baseFolder, path);
+    const file = join(folder, 'student', student, 'model.json');
+    if (!existsSync(file)) {
+      const other = student === 'best' ? 'last' : 'best';
+      const hint = existsSync(join(folder, 'student', other, 'model.json'))
+        ? `it has one called "${other}": student: ${other}`
+        : 'name the folder of a finished run';
+      throw new InputError(`${folder} holds no student "${student}": no such file: ${file}`, {
+        hints: [hint],
+        where: context.path,
+      });
+    }
+    const { model: loaded, fingerprint, metadata } = await loadLayersModel(file, { where: context.path });
+    const saved = savedStudent.safeParse(metadata);
+    if (!saved.success || saved.data.outputs.length !== loaded.outputNames.length) {
+      loaded.dispose();
+      throw new InputError(`${file} was not saved by a run: its metadata lacks class names or output names`, {
+        hints: ['any other model.json is a teacher of kind "layers-model"'],
+        where: context.path,
+      });
+    }
+    const { classes, outputs } = saved.data;
+    const layers = Object.fromEntries(outputs.map((name, i) => [name, loaded.outputNames[i]]));
+    return networkTeacher(
+      { loaded, layers, file, classes, fingerprint, format: `student "${student}" of ${path}` },
+      context,
+    );
+  },
+});
