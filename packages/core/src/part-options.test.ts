@@ -12,6 +12,7 @@ it('describes options as people read them', () => {
     classes: z.array(z.string()).default([]),
     teacher: z.union([z.string(), z.record(z.string(), z.number())]).optional(),
     augment: z.strictObject({ crop: z.boolean().default(true).describe('Cut out.') }).prefault({}),
+    stopping: z.strictObject({ patience: z.int() }).optional(),
     optimizer: partReference('agent').prefault({ use: 'pg' }).describe('Who learns.'),
     critic: partReference('agent').describe('Who judges.'),
   });
@@ -24,6 +25,7 @@ it('describes options as people read them', () => {
     { name: 'classes', type: 'list of string', required: false, default: [], description: '' },
     { name: 'teacher', type: 'string or map of number', required: false, description: '' },
     { name: 'augment.crop', type: 'boolean', required: false, default: true, description: 'Cut out.' },
+    { name: 'stopping.patience', type: 'integer', required: false, description: '' },
     { name: 'optimizer', type: 'agent', required: false, default: { use: 'pg' }, description: 'Who learns.' },
     { name: 'critic', type: 'agent', required: true, description: 'Who judges.' },
   ]);

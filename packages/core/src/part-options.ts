@@ -17,22 +17,31 @@ export interface OptionDescription {
 type JsonSchema = Record<string, unknown>;
 
 /** The options of a part in the order of its schema, those of nested objects by their path. */
-export function describeOptions(schema: z.ZodObject, prefix = ''): OptionDescription[] {
+export function describeOptions(schema: z.ZodObject): OptionDescription[] {
+  return describe(schema, '', false);
+}
+
+/** @param optional whether the object as a whole may be left out, and with it what it requires */
+function describe(schema: z.ZodObject, prefix: string, optional: boolean): OptionDescription[] {
   return (Object.entries(schema.shape) as [string, z.ZodType][]).flatMap(([key, field]) => {
     const name = prefix + key;
     const nested = innerObject(field);
-    if (nested && !referenceMeta(field)) return describeOptions(nested, `${name}.`);
+    if (nested && !referenceMeta(field)) return describe(nested, `${name}.`, optional || isOptional(field));
     const json = z.toJSONSchema(field, { io: 'input', unrepresentable: 'any', override: nameReferences }) as JsonSchema;
     return [
       {
         name,
         type: typeText(json),
-        required: !field.safeParse(undefined).success,
+        required: !optional && !isOptional(field),
         ...('default' in json ? { default: json.default } : {}),
         description: field.description ?? (json.description as string | undefined) ?? '',
       },
     ];
   });
+}
+
+function isOptional(field: z.ZodType): boolean {
+  return field.safeParse(undefined).success;
 }
 
 function innerObject(field: z.ZodType): z.ZodObject | undefined {
