@@ -5,7 +5,7 @@ export default {
   testTimeout: 120_000,
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
-  testEnvironmentOptions: { exportConditions: ['@retort/source', 'node', 'import', 'node-addons'] },
+  testEnvironmentOptions: { customExportConditions: ['@retort/source', 'node', 'node-addons'] },
   transform: {
     '^.+\\.ts$': [
       '@swc/jest',

@@ -1,3 +1,6 @@
+// Looked up once: under jest a global's property is two orders of magnitude slower to reach than a constant.
+const { imul, floor } = Math;
+
 /**
  * Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
  * Writes 128 random bits for a 128-bit counter under a 64-bit key.
@@ -6,9 +9,9 @@ export function philox4x32(counter: ArrayLike<number>, key: ArrayLike<number>, o
   let [c0, c1, c2, c3] = [counter[0] >>> 0, counter[1] >>> 0, counter[2] >>> 0, counter[3] >>> 0];
   let [k0, k1] = [key[0] >>> 0, key[1] >>> 0];
   for (let round = 0; round < 10; round++) {
-    const low0 = Math.imul(0xd2511f53, c0) >>> 0;
+    const low0 = imul(0xd2511f53, c0) >>> 0;
     const high0 = multiplyHigh(0xd2511f53, c0);
-    const low1 = Math.imul(0xcd9e8d57, c2) >>> 0;
+    const low1 = imul(0xcd9e8d57, c2) >>> 0;
     const high1 = multiplyHigh(0xcd9e8d57, c2);
     [c0, c1, c2, c3] = [(high1 ^ c1 ^ k0) >>> 0, low1, (high0 ^ c3 ^ k1) >>> 0, low0];
     k0 = (k0 + 0x9e3779b9) >>> 0;
@@ -26,5 +29,5 @@ function multiplyHigh(a: number, b: number): number {
   const low = aLow * bLow;
   const middle1 = aHigh * bLow + (low >>> 16);
   const middle2 = aLow * bHigh + (middle1 & 0xffff);
-  return (aHigh * bHigh + Math.floor(middle1 / 65536) + Math.floor(middle2 / 65536)) >>> 0;
+  return (aHigh * bHigh + floor(middle1 / 65536) + floor(middle2 / 65536)) >>> 0;
 }
