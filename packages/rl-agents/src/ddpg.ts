@@ -32,17 +32,25 @@ import { createRunningMoments, createRunningScale } from './running-moments.js';
 
 const options = z.strictObject({
   ...shared.networkOptions,
-  explorationNoise: z
+  logitNoise: z
     .number()
     .nonnegative()
-    .default(0.3)
-    .describe('Deviation of the noise: on the logits of simplex actions, in half ranges of box actions.'),
+    .default(1)
+    .describe('Deviation of the exploration noise on the logits of simplex actions.'),
+  boxNoise: z
+    .number()
+    .nonnegative()
+    .default(0.2)
+    .describe('Deviation of the exploration noise on box actions, in half ranges.'),
   capacity: z.int().positive().default(4096).describe('Transitions remembered; inserting costs time in proportion.'),
   updates: z.int().positive().default(1).describe('Gradient steps per batch of transitions observed.'),
   batchSize: shared.batchSize,
-  entropyCoefficient: shared.entropyCoefficient(0.01).describe(
-    'Reward for the entropy of simplex actions, in nats, beside rewards scaled to a root mean square of 1.',
-  ),
+  entropyCoefficient: shared
+    .entropyCoefficient(0.1)
+    .describe(
+      'Reward for the entropy of simplex actions, in nats, beside rewards scaled to a root mean square of 1. Keeps the ' +
+        'softmax from saturating, where neither noise nor gradients move it.',
+    ),
   discount: shared.discount,
   targetRate: z
     .number()
@@ -55,7 +63,7 @@ const options = z.strictObject({
 /** How one head turns what the network gives into an action, and that into what the critic sees. All [B, n]. */
 interface Head {
   size: number;
-  /** @param noise standard deviations times the exploration noise */
+  /** @param noise standard normal */
   act(output: tf.Tensor2D, noise?: tf.Tensor): tf.Tensor2D;
   /** Scaled to about [−1, 1]. */
   encode(action: tf.Tensor2D): tf.Tensor2D;
@@ -75,7 +83,7 @@ export const ddpg = definePart('agent', {
   create: async (given, context): Promise<Agent> => {
     const { stateSize, seeds, actions, path, scope } = context;
     const [init, noise, order] = ['init', 'noise', 'order'].map((name) => seeds.stream(name));
-    const heads = Object.entries(actions).map(([name, space]) => [name, headOf(name, space, path)] as const);
+    const heads = Object.entries(actions).map(([name, space]) => [name, headOf(name, space, given, path)] as const);
     const sizes = Object.fromEntries(heads.map(([name, { size }]) => [name, size]));
     const actionSize = heads.reduce((sum, [, { size }]) => sum + size, 0);
     const optimizer = await scope.create(given.optimizer, undefined);
@@ -157,7 +165,7 @@ export const ddpg = definePart('agent', {
         tf.tidy(() => {
           const outputs = actor.apply(see(state));
           const take = ([name, head]: (typeof heads)[number]) =>
-            head.act(outputs[name], drawn?.[name].mul(given.explorationNoise));
+            head.act(outputs[name], drawn?.[name]);
           return { action: Object.fromEntries(heads.map((head) => [head[0], take(head)])) };
         }),
       observe: (experience: Experience) =>
@@ -236,7 +244,12 @@ function follow(target: Variables, source: Variables, rate: number): void {
   });
 }
 
-function headOf(name: string, space: ActionSpace, path: string): Head {
+function headOf(
+  name: string,
+  space: ActionSpace,
+  { logitNoise, boxNoise }: { logitNoise: number; boxNoise: number },
+  path: string,
+): Head {
   if (space.kind === 'discrete') {
     throw new InputError(`${path}: ddpg cannot take the discrete action "${name}": it follows gradients through actions`, {
       hints: ['use pg or ppo'],
@@ -246,7 +259,7 @@ function headOf(name: string, space: ActionSpace, path: string): Head {
     const { size } = space;
     return {
       size,
-      act: (output, noise) => tf.softmax(noise ? output.add<tf.Tensor2D>(noise) : output),
+      act: (output, noise) => tf.softmax(noise ? output.add<tf.Tensor2D>(noise.mul(logitNoise)) : output),
       encode: (action) => action.mul<tf.Tensor2D>(size).sub(1),
       entropy: (output) => {
         const logWeights = tf.logSoftmax(output);
@@ -259,7 +272,7 @@ function headOf(name: string, space: ActionSpace, path: string): Head {
     size: space.low.length,
     act: (output, noise) => {
       const unit = tf.tanh<tf.Tensor2D>(output);
-      return scale.fromUnit(noise ? (unit.add(noise).clipByValue(-1, 1) as tf.Tensor2D) : unit);
+      return scale.fromUnit(noise ? (unit.add(noise.mul(boxNoise)).clipByValue(-1, 1) as tf.Tensor2D) : unit);
     },
     encode: (action) => scale.toUnit(action),
   };
