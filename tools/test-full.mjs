@@ -1,0 +1,125 @@
+// Everything that is slow: statistical tests, packaging, and the example and the quickstart from packed tarballs.
+//   npm run test:full                           all of it
+//   node tools/test-full.mjs packaging example  these parts only, of a workspace that is built
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { runCommand } from './release/command.mjs';
+import { installTarballs, runExample, runQuickstart } from './release/outside.mjs';
+import { packAll } from './release/pack.mjs';
+import { checkPackaging } from './release/packaging.mjs';
+
+/** For everything together. */
+const SECONDS = 45 * 60;
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+const temporary = mkdtempSync(join(tmpdir(), 'retort-full-'));
+const began = performance.now();
+const secondsSince = (start) => (performance.now() - start) / 1000;
+const count = { passed: 0, failed: 0 };
+
+/** Counts one thing that must hold; says nothing when it does. */
+async function check(name, body) {
+  try {
+    await body();
+    count.passed++;
+  } catch (error) {
+    count.failed++;
+    console.log(`FAILED ${name}\n${indent(error.message)}`);
+  }
+}
+
+function indent(text) {
+  return text.replace(/^/gm, '  ');
+}
+
+/** All `*.full-test.ts`. A test that is skipped counts as failed: it has shown nothing. */
+async function slowTests() {
+  await check('RETORT_DATA', async () => {
+    if (!process.env.RETORT_DATA) {
+      throw new Error('the slow tests read real data and models: set RETORT_DATA to their folder');
+    }
+  });
+  const outputFile = join(temporary, 'jest.json');
+  const jest = join(root, 'node_modules/jest/bin/jest.js');
+  const config = join(root, 'tools/jest.full.mjs');
+  const node = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
+  let output = '';
+  await check('jest', async () => {
+    const result = await runCommand(
+      process.execPath,
+      [...node, jest, '--config', config, '--json', '--outputFile', outputFile, '--silent'],
+      { cwd: root, seconds: Math.max(1, SECONDS - secondsSince(began)), anyStatus: true },
+    );
+    output = result.stderr;
+    readFileSync(outputFile);
+  });
+  const report = readJson(outputFile);
+  for (const { name, assertionResults, message, startTime, endTime } of report?.testResults ?? []) {
+    const file = relative(root, name);
+    console.log(`  ${file}: ${plural(assertionResults.length, 'test')}, ${Math.round((endTime - startTime) / 1000)} s`);
+    if (assertionResults.length === 0) await check(file, () => Promise.reject(new Error(message)));
+    for (const { fullName, status, failureMessages } of assertionResults) {
+      await check(`${file}: ${fullName}`, async () => {
+        if (status !== 'passed') throw new Error(failureMessages?.join('\n') || `it was not run (${status})`);
+      });
+    }
+  }
+  if (report?.numTotalTests === 0)
+    await check('slow tests', () => Promise.reject(new Error(`none was run\n${output}`)));
+}
+
+function readJson(file) {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    return undefined; // told by the check that jest was to write it
+  }
+}
+
+let tarballs;
+const pack = () => (tarballs ??= packAll(root, temporary));
+
+let installed;
+/** An empty folder outside the workspace with every tarball installed. */
+const outside = () =>
+  (installed ??= (async () => {
+    const folder = join(temporary, 'outside');
+    await installTarballs(folder, await pack());
+    return folder;
+  })());
+
+const parts = {
+  slow: slowTests,
+  packaging: async () => {
+    let packed = [];
+    await check('npm pack', async () => void (packed = await pack()));
+    await checkPackaging(root, packed, check);
+  },
+  example: () => check('examples/custom-teacher-adapter, from tarballs', async () => runExample(root, await outside())),
+  quickstart: () => check('retort quickstart, from tarballs', async () => runQuickstart(await outside())),
+};
+
+function plural(n, noun) {
+  return `${n} ${noun}${n === 1 ? '' : 's'}`;
+}
+
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => !(name in parts));
+if (unknown.length > 0) {
+  console.error(`no such part: ${unknown.join(', ')}; there are ${Object.keys(parts).join(', ')}`);
+  process.exit(2);
+}
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130));
+process.on('exit', () => rmSync(temporary, { recursive: true, force: true }));
+for (const name of asked.length > 0 ? asked : Object.keys(parts)) {
+  const start = performance.now();
+  await parts[name]();
+  console.log(`${name}: ${Math.round(secondsSince(start))} s`);
+}
+await check('time', async () => {
+  if (secondsSince(began) > SECONDS) throw new Error(`took longer than ${SECONDS / 60} minutes`);
+});
+console.log(`${count.passed} passed, ${count.failed} failed`);
+process.exitCode = count.failed > 0 ? 1 : 0;
