@@ -23,7 +23,7 @@ export const layersModelStudent = definePart('student', {
   create: async ({ path, sha256, taps }, { classes, imageShape, baseFolder, path: where }): Promise<Student> => {
     const { model: loaded } = await loadLayersModel(resolve(baseFolder, path), { sha256, where });
     try {
-      const logits = taps.logits ?? loaded.outputNames[0];
+      const logits = taps.logits ?? loaded.outputs[0].sourceLayer.name;
       const model = modelWithTaps(
         loaded,
         { logits, embedding: taps.embedding, featureMap: taps.featureMap },

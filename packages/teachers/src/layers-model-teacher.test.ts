@@ -104,6 +104,17 @@ describeEachBackend('layers-model teacher', () => {
     await teacher.dispose();
   });
 
+  it('takes a sequential model, whose logits are its last layer', async () => {
+    const pool = tf.layers.globalAveragePooling2d({ inputShape: [4, 5, 3], name: 'pool', dataFormat: 'channelsLast' });
+    const sequential = tf.sequential({ layers: [pool, tf.layers.dense({ units: 3, name: 'dense', useBias: false })] });
+    await saveLayersModel(sequential, folder);
+    sequential.dispose();
+    const teacher = await makeTeacher(layersModelTeacher, { ...options, taps: { embedding: 'pool' } }, context());
+    expect(teacher.describe().provides).toEqual({ logits: [3], embedding: [3] });
+    expect(teacher.describe().classifier!.bias).toEqual({ data: new Float32Array(3), shape: [3] });
+    await teacher.dispose();
+  });
+
   it('leaves nothing behind, made or refused', async () => {
     await expectNoLeak(async () => {
       const teacher = await makeTeacher(layersModelTeacher, { ...options, taps: { featureMap: 'map' } }, context());

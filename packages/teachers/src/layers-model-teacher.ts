@@ -29,7 +29,7 @@ export const layersModelTeacher = definePart('teacher', {
     return networkTeacher(
       {
         loaded,
-        layers: { logits: loaded.outputNames[0], ...taps },
+        layers: { logits: loaded.outputs[0].sourceLayer.name, ...taps },
         file,
         normalization: normalizationOf(preprocessing),
         classes,

@@ -35,7 +35,7 @@ export const runTeacher = definePart('teacher', {
     }
     const { model: loaded, fingerprint, metadata } = await loadLayersModel(file, { where: context.path });
     const saved = savedStudent.safeParse(metadata);
-    if (!saved.success || saved.data.outputs.length !== loaded.outputNames.length) {
+    if (!saved.success || saved.data.outputs.length !== loaded.outputs.length) {
       loaded.dispose();
       throw new InputError(`${file} was not saved by a run: its metadata lacks class names or output names`, {
         hints: ['any other model.json is a teacher of kind "layers-model"'],
@@ -43,7 +43,7 @@ export const runTeacher = definePart('teacher', {
       });
     }
     const { classes, outputs } = saved.data;
-    const layers = Object.fromEntries(outputs.map((name, i) => [name, loaded.outputNames[i]]));
+    const layers = Object.fromEntries(outputs.map((name, i) => [name, loaded.outputs[i].sourceLayer.name]));
     return networkTeacher(
       { loaded, layers, file, classes, fingerprint, format: `student "${student}" of ${path}` },
       context,

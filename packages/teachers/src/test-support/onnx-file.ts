@@ -5,14 +5,14 @@
 
 type Attribute = number | number[];
 
-export interface OnnxNode {
+interface OnnxNode {
   op: string;
   inputs: string[];
   outputs: string[];
   attributes?: Record<string, Attribute>;
 }
 
-export interface OnnxGraph {
+interface OnnxGraph {
   /** Sizes that are free are names. */
   inputs: Record<string, (number | string)[]>;
   outputs: Record<string, (number | string)[]>;
