@@ -26,12 +26,16 @@ if (only) {
   console.log(`CIFAR ResNet-${depth}, batch ${batch}, one thread, best of ${ours.steps} steps\n`);
   console.log(`tfjs wasm, missing kernel filled in  ${stock.milliseconds.toFixed(0).padStart(7)} ms`);
   console.log(`with @retort/backend-wasm            ${ours.milliseconds.toFixed(0).padStart(7)} ms`);
-  console.log(`ratio                                ${(stock.milliseconds / ours.milliseconds).toFixed(1).padStart(7)}`);
+  console.log(
+    `ratio                                ${(stock.milliseconds / ours.milliseconds).toFixed(1).padStart(7)}`,
+  );
   console.log(`largest difference of a loss over the steps: ${drift.toExponential(1)}\n`);
   const names = [...new Set([...Object.keys(ours.kernels), ...Object.keys(stock.kernels)])];
   const time = (run, name) => run.kernels[name]?.milliseconds ?? 0;
   names.sort((a, b) => time(ours, b) + time(stock, b) - time(ours, a) - time(stock, a));
-  console.log(`${'kernel'.padEnd(26)}${'stock ms'.padStart(10)}${'calls'.padStart(7)}${'ours ms'.padStart(10)}${'calls'.padStart(7)}`);
+  console.log(
+    `${'kernel'.padEnd(26)}${'stock ms'.padStart(10)}${'calls'.padStart(7)}${'ours ms'.padStart(10)}${'calls'.padStart(7)}`,
+  );
   for (const name of names.slice(0, 18)) {
     const cells = [stock, ours].map(
       (run) => `${time(run, name).toFixed(1).padStart(10)}${String(run.kernels[name]?.calls ?? 0).padStart(7)}`,
@@ -53,7 +57,15 @@ async function measure(which) {
 
   const model = resNet((depth - 2) / 6);
   const images = tf.tensor(sequence(batch * 32 * 32 * 3), [batch, 32, 32, 3]);
-  const labels = tf.oneHot(tf.tensor1d(Array.from({ length: batch }, (_, i) => i % 10), 'int32'), 10).toFloat();
+  const labels = tf
+    .oneHot(
+      tf.tensor1d(
+        Array.from({ length: batch }, (_, i) => i % 10),
+        'int32',
+      ),
+      10,
+    )
+    .toFloat();
   const variables = model.trainableWeights.map((weight) => weight.val);
   const step = () =>
     tf.tidy(() => {
@@ -157,7 +169,10 @@ function registerPlainFilterGradient() {
       const taps = [];
       for (let i = 0; i < height; i++) {
         for (let j = 0; j < width; j++) {
-          const end = [i + (info.outHeight - 1) * info.strideHeight + 1, j + (info.outWidth - 1) * info.strideWidth + 1];
+          const end = [
+            i + (info.outHeight - 1) * info.strideHeight + 1,
+            j + (info.outWidth - 1) * info.strideWidth + 1,
+          ];
           const tap = tf.stridedSlice(
             padded,
             [0, i, j, 0],

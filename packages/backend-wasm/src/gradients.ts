@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 
 /*
- * tfjs keeps gradients per kernel, not per backend. These replace three of its formulas by equal ones that make fewer
+ * tfjs keeps gradients per kernel, not per backend. These replace four of its formulas by equal ones that make fewer
  * passes over the activations, on wasm; on other backends its own run as before.
  */
 
@@ -48,10 +48,38 @@ const batchNormGradient: tf.GradConfig['gradFunc'] = (dy, saved, attrs) => {
   };
 };
 
+/** Gradient of a tile: dy summed over its copies. (tfjs slices out every copy.) */
+const tileGradient: tf.GradConfig['gradFunc'] = (dy, saved, attrs) => {
+  const [x] = saved;
+  const reps = attrs.reps as number[];
+  return {
+    x: () => {
+      // copies and sizes alternate; ones are left out, tfjs's transpose has few dimensions
+      const parts = x.shape
+        .flatMap((size, axis) => [
+          { size: reps[axis], copies: true },
+          { size, copies: false },
+        ])
+        .filter(({ size }) => size > 1);
+      const split = tf.reshape(
+        dy as tf.Tensor,
+        parts.map(({ size }) => size),
+      );
+      // one axis at a time: sums over axes that lie apart are slow
+      const summed = parts.reduce(
+        ({ sum, axis }, { copies }) => (copies ? { sum: tf.sum(sum, axis), axis } : { sum, axis: axis + 1 }),
+        { sum: split, axis: 0 },
+      );
+      return tf.reshape(summed.sum, x.shape);
+    },
+  };
+};
+
 /** Puts the formulas above in place, for wasm only. */
 export function registerGradients(): void {
   replace('Sum', reductionGradient('Sum'));
   replace('Mean', reductionGradient('Mean'));
+  replace('Tile', tileGradient);
   replace('FusedBatchNorm', batchNormGradient, ([, mean]) => mean.rank === 1);
 }
 

@@ -1,17 +1,20 @@
 import * as tf from '@tensorflow/tfjs';
 import '@tensorflow/tfjs-backend-wasm';
 import { fusedBatchNorm } from './batch-norm.js';
+import { concat, pack, slice, splitV, unpack } from './blocks.js';
 import { tile, wideBroadcast } from './broadcast.js';
 import { conv2DBackpropFilter, conv2DBackpropInput } from './conv2d-gradients.js';
 import { depthwiseConv2dNativeBackpropFilter, depthwiseConv2dNativeBackpropInput } from './depthwise-gradients.js';
+import { gatherV2 } from './gather.js';
 import { registerGradients } from './gradients.js';
 import { shared } from './identity.js';
 import { batchMatMul } from './mat-mul.js';
+import { maxPoolGrad } from './max-pool-gradient.js';
 import { pooledReduction } from './reductions.js';
 import { unsortedSegmentSum } from './unsorted-segment-sum.js';
 import type { KernelArguments } from './workspace.js';
 
-type KernelFunction = (args: KernelArguments) => tf.TensorInfo;
+type KernelFunction<Result = tf.TensorInfo> = (args: KernelArguments) => Result;
 
 /** Kernels that training needs and tfjs's wasm backend does not have. */
 const missing: Record<string, KernelFunction> = {
@@ -21,8 +24,13 @@ const missing: Record<string, KernelFunction> = {
   UnsortedSegmentSum: unsortedSegmentSum,
 };
 
-/** Kernels it has, made faster; each gets tfjs's own for the cases it leaves alone. */
+/** Kernels it has, made faster or right (MaxPoolGrad, GatherV2); each gets tfjs's own for the cases it leaves alone. */
 const faster: Record<string, (stock: KernelFunction) => KernelFunction> = {
+  Slice: slice,
+  Concat: concat,
+  Pack: pack,
+  MaxPoolGrad: () => maxPoolGrad,
+  GatherV2: gatherV2,
   Conv2DBackpropInput: () => conv2DBackpropInput,
   BatchMatMul: batchMatMul,
   FusedBatchNorm: fusedBatchNorm,
@@ -40,6 +48,12 @@ const faster: Record<string, (stock: KernelFunction) => KernelFunction> = {
   SquaredDifference: wideBroadcast,
 };
 
+/** The same for kernels with several results. */
+const fasterOfMany: Record<string, (stock: KernelFunction<tf.TensorInfo[]>) => KernelFunction<tf.TensorInfo[]>> = {
+  SplitV: splitV,
+  Unpack: unpack,
+};
+
 /**
  * Registers tfjs's wasm backend and these kernels for it. Further calls do nothing. Does not make wasm the current
  * backend: `tf.setBackend('wasm')` does.
@@ -50,11 +64,11 @@ export function register(): void {
   for (const [kernelName, kernelFunc] of Object.entries(missing)) {
     tf.registerKernel({ kernelName, backendName: 'wasm', kernelFunc: kernelFunc as tf.KernelFunc });
   }
-  for (const [kernelName, make] of Object.entries(faster)) {
+  for (const [kernelName, make] of [...Object.entries(faster), ...Object.entries(fasterOfMany)]) {
     const stock = tf.getKernel(kernelName, 'wasm');
     // replacing without unregistering first would print a warning
     tf.unregisterKernel(kernelName, 'wasm');
-    tf.registerKernel({ ...stock, kernelFunc: make(stock.kernelFunc as unknown as KernelFunction) as tf.KernelFunc });
+    tf.registerKernel({ ...stock, kernelFunc: make(stock.kernelFunc as never) as tf.KernelFunc });
   }
   registerGradients();
 }

@@ -34,9 +34,9 @@ export class Workspace {
     return info;
   }
 
-  /** A new float32 tensor, not cleared. Making one may move the heap: take {@link heap} afterwards. */
-  empty(shape: number[]): tf.TensorInfo {
-    return this.own(this.#backend.makeOutput(shape, 'float32'));
+  /** A new tensor, not cleared. Making one may move the heap: take {@link heap} afterwards. */
+  empty(shape: number[], dtype: tf.DataType = 'float32'): tf.TensorInfo {
+    return this.own(this.#backend.makeOutput(shape, dtype));
   }
 
   zeros(shape: number[]): tf.TensorInfo {
@@ -66,6 +66,11 @@ export class Workspace {
   heap(): Float32Array {
     // emscripten's field, which the module's published type leaves out
     return (this.#backend.wasm as unknown as { HEAPF32: Float32Array }).HEAPF32;
+  }
+
+  /** The same as 32-bit words, for copying values of any type of four bytes unchanged. */
+  words(): Int32Array {
+    return (this.#backend.wasm as unknown as { HEAP32: Int32Array }).HEAP32;
   }
 
   /** Index of a tensor's first element in {@link heap}. */
