@@ -4,11 +4,36 @@ import { estimateAdvantages, generalizedAdvantage, standardize } from './advanta
 import { createRollout } from './rollout.js';
 
 // Two episodes side by side: the first ends by its rules after step 1, the second is cut off there.
-const reward = [[1, 0.5], [2, -1], [0.3, 4], [-0.5, 1]];
-const value = [[0.2, 1], [0.4, -0.3], [0.6, 0.9], [0.1, 0.5]];
-const nextValue = [[0.4, -0.3], [7, 0.8], [0.1, 0.5], [0.9, -0.2]];
-const terminated = [[0, 0], [1, 0], [0, 0], [0, 0]];
-const truncated = [[0, 0], [0, 1], [0, 0], [0, 0]];
+const reward = [
+  [1, 0.5],
+  [2, -1],
+  [0.3, 4],
+  [-0.5, 1],
+];
+const value = [
+  [0.2, 1],
+  [0.4, -0.3],
+  [0.6, 0.9],
+  [0.1, 0.5],
+];
+const nextValue = [
+  [0.4, -0.3],
+  [7, 0.8],
+  [0.1, 0.5],
+  [0.9, -0.2],
+];
+const terminated = [
+  [0, 0],
+  [1, 0],
+  [0, 0],
+  [0, 0],
+];
+const truncated = [
+  [0, 0],
+  [0, 1],
+  [0, 0],
+  [0, 0],
+];
 const [discount, lambda] = [0.9, 0.7];
 
 /** The sum of the paper's eq. 16 as it stands: Σ_l (γλ)^l δ_t+l, up to the end of the episode. */
@@ -58,7 +83,10 @@ describeEachBackend('advantages', () => {
     const { advantage, target } = estimateAdvantages(rollout, (state) => state.as1D(), { discount, lambda });
     const expected = reward.flatMap((row, t) => row.map((_, b) => advantageAt(t, b, lambda)));
     await expectClose(advantage, expected);
-    await expectClose(target, expected.map((a, i) => a + value.flat()[i]));
+    await expectClose(
+      target,
+      expected.map((a, i) => a + value.flat()[i]),
+    );
     rollout.clear();
   });
 
@@ -69,7 +97,10 @@ describeEachBackend('advantages', () => {
     const { advantage, target } = estimateAdvantages(rollout, (state) => state.as1D(), { discount, lambda });
     await expectClose(advantage, [4, 4, 4]);
     await expectClose(target, [5, 6, 7]);
-    await expectClose(standardize(tf.tensor1d([1, 2, 3, 4])), [-3, -1, 1, 3].map((x) => x / Math.sqrt(5)));
+    await expectClose(
+      standardize(tf.tensor1d([1, 2, 3, 4])),
+      [-3, -1, 1, 3].map((x) => x / Math.sqrt(5)),
+    );
     await expectClose(standardize(tf.tensor1d([2, 2])), [0, 0]);
     rollout.clear();
   });

@@ -26,7 +26,10 @@ export function generalizedAdvantage(trajectory: Trajectory, discount: number, l
     const { reward, value, nextValue, terminated, truncated } = trajectory;
     const goesOn = tf.sub(1, terminated);
     const delta = reward.add(goesOn.mul(nextValue).mul(discount)).sub(value).unstack();
-    const carry = goesOn.mul(tf.sub(1, truncated)).mul(discount * lambda).unstack();
+    const carry = goesOn
+      .mul(tf.sub(1, truncated))
+      .mul(discount * lambda)
+      .unstack();
     const advantages: tf.Tensor[] = new Array<tf.Tensor>(delta.length);
     for (let t = delta.length - 1; t >= 0; t--) {
       advantages[t] = t === delta.length - 1 ? delta[t] : delta[t].add(carry[t].mul(advantages[t + 1]));

@@ -30,8 +30,13 @@ function flatten(state: StateTree): unknown[] {
 describeEachBackend('every agent', () => {
   describe.each(agents)('%s', (_, reference, actions) => {
     const create = (seed?: number) => createAgent(reference, { stateSize, actions }, seed);
-    const play = (agent: Awaited<ReturnType<typeof create>>['agent'], random = new Seeds(7).stream('x'), rounds = 3) => {
-      for (let i = 0; i < rounds; i++) tf.dispose(playRound(agent, bandit, random, { size: i === 1 ? 5 : 12, update: i !== 1 }));
+    const play = (
+      agent: Awaited<ReturnType<typeof create>>['agent'],
+      random = new Seeds(7).stream('x'),
+      rounds = 3,
+    ) => {
+      for (let i = 0; i < rounds; i++)
+        tf.dispose(playRound(agent, bandit, random, { size: i === 1 ? 5 : 12, update: i !== 1 }));
     };
 
     it('acts within its spaces, uniformly at first', async () => {
@@ -49,7 +54,8 @@ describeEachBackend('every agent', () => {
           }
         }
       }
-      if (actions === simplexActions) await expectClose(agent.act(state).action.logit, new Array<number>(15).fill(1 / 3));
+      if (actions === simplexActions)
+        await expectClose(agent.act(state).action.logit, new Array<number>(15).fill(1 / 3));
       agent.dispose();
     });
 
@@ -136,12 +142,21 @@ describeEachBackend('every agent', () => {
 
   it.each(['pg', 'ppo', 'ddpg'])('%s with one component always gives it weight 1', async (use) => {
     const { agent } = await createAgent({ use }, { stateSize: 2, actions: { logit: simplex(1) } });
-    const state = tf.tensor2d([[1, 2], [3, 4], [5, 7]]);
+    const state = tf.tensor2d([
+      [1, 2],
+      [3, 4],
+      [5, 7],
+    ]);
     for (let i = 0; i < 2; i++) {
       const noise = Object.fromEntries(Object.entries(agent.noise(3)).map(([name, x]) => [name, toTensor(x)]));
       const decision = agent.act(state, noise);
       await expectClose(decision.action.logit, [1, 1, 1]);
-      agent.observe({ state, ...decision, reward: tf.tensor1d([1, 2, 3]), componentReward: { logit: tf.tensor2d([[1], [2], [3]]) } });
+      agent.observe({
+        state,
+        ...decision,
+        reward: tf.tensor1d([1, 2, 3]),
+        componentReward: { logit: tf.tensor2d([[1], [2], [3]]) },
+      });
       tf.dispose(agent.update());
     }
     await expectClose(agent.act(state).action.logit, [1, 1, 1]);
@@ -150,7 +165,10 @@ describeEachBackend('every agent', () => {
 
   it('pg moves weights alike when components change places', async () => {
     const weights: tf.Tensor[] = [];
-    for (const order of [[0, 1, 2], [2, 0, 1]]) {
+    for (const order of [
+      [0, 1, 2],
+      [2, 0, 1],
+    ]) {
       const permuted = createBandit(rewards.map((row) => order.map((m) => row[m])));
       const { agent } = await createAgent({ use: 'pg' }, { stateSize, actions: { logit: simplex(3) } });
       for (let i = 0; i < 5; i++) tf.dispose(playRound(agent, permuted, new Seeds(3).stream('x')));
@@ -165,7 +183,10 @@ describeEachBackend('every agent', () => {
 describe('agents refuse', () => {
   it('discrete actions for ddpg, naming those that take them', async () => {
     const created = createAgent({ use: 'ddpg' }, { stateSize: 2, actions: { move: discrete(2) } });
-    await expect(created).rejects.toMatchObject({ message: expect.stringMatching(/ddpg.*discrete.*move/), hints: ['use pg or ppo'] });
+    await expect(created).rejects.toMatchObject({
+      message: expect.stringMatching(/ddpg.*discrete.*move/),
+      hints: ['use pg or ppo'],
+    });
   });
 
   it('the exact gradient without the rewards of components, or of other actions', async () => {
@@ -178,7 +199,10 @@ describe('agents refuse', () => {
   });
 
   it('a distribution that does not fit the action', async () => {
-    const created = createAgent({ use: 'ppo', distribution: 'gaussian' }, { stateSize: 2, actions: { logit: simplex(2) } });
+    const created = createAgent(
+      { use: 'ppo', distribution: 'gaussian' },
+      { stateSize: 2, actions: { logit: simplex(2) } },
+    );
     await expect(created).rejects.toThrow(/gaussian needs a box action, not simplex/);
   });
 });

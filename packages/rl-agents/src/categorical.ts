@@ -8,7 +8,8 @@ export const categorical = definePart('distribution', {
   summary: 'One of n, from logits. For discrete actions.',
   options: z.strictObject({}),
   create: (_, { space, path }) => {
-    if (space.kind !== 'discrete') throw new InputError(`${path}: categorical needs a discrete action, not ${space.kind}`);
+    if (space.kind !== 'discrete')
+      throw new InputError(`${path}: categorical needs a discrete action, not ${space.kind}`);
     return createCategorical(space.size);
   },
 });

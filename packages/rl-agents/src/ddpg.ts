@@ -164,8 +164,7 @@ export const ddpg = definePart('agent', {
       act: (state, drawn) =>
         tf.tidy(() => {
           const outputs = actor.apply(see(state));
-          const take = ([name, head]: (typeof heads)[number]) =>
-            head.act(outputs[name], drawn?.[name]);
+          const take = ([name, head]: (typeof heads)[number]) => head.act(outputs[name], drawn?.[name]);
           return { action: Object.fromEntries(heads.map((head) => [head[0], take(head)])) };
         }),
       observe: (experience: Experience) =>
@@ -251,9 +250,12 @@ function headOf(
   path: string,
 ): Head {
   if (space.kind === 'discrete') {
-    throw new InputError(`${path}: ddpg cannot take the discrete action "${name}": it follows gradients through actions`, {
-      hints: ['use pg or ppo'],
-    });
+    throw new InputError(
+      `${path}: ddpg cannot take the discrete action "${name}": it follows gradients through actions`,
+      {
+        hints: ['use pg or ppo'],
+      },
+    );
   }
   if (space.kind === 'simplex') {
     const { size } = space;

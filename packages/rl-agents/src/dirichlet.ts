@@ -55,11 +55,7 @@ export function createDirichlet(size: number): Distribution {
  * @param uniform [K + 1, B, M] in [0, 1)
  * @returns [B, M], rows sum to one
  */
-export function sampleDirichlet(
-  concentration: tf.Tensor2D,
-  normal: tf.Tensor3D,
-  uniform: tf.Tensor3D,
-): tf.Tensor2D {
+export function sampleDirichlet(concentration: tf.Tensor2D, normal: tf.Tensor3D, uniform: tf.Tensor3D): tf.Tensor2D {
   return tf.tidy(() => {
     const boosted = concentration.less(1);
     const d = concentration.add(boosted.cast('float32')).sub(1 / 3);
@@ -73,10 +69,16 @@ export function sampleDirichlet(
       const x = normals[k];
       const root = x.mul(c).add(1);
       const logRoot = root.maximum(1e-20).log().mul(3);
-      const bound = x.square().mul(0.5).add(d.mul(logRoot.add(1).sub(root.mul(root).mul(root))));
+      const bound = x
+        .square()
+        .mul(0.5)
+        .add(d.mul(logRoot.add(1).sub(root.mul(root).mul(root))));
       logV = tf.where(root.greater(0).logicalAnd(uniforms[k].less(bound)), logRoot, logV);
     }
-    const logGammaVariate = d.log().add(logV).add(tf.where(boosted, boost.div(concentration), tf.zerosLike(d)));
+    const logGammaVariate = d
+      .log()
+      .add(logV)
+      .add(tf.where(boosted, boost.div(concentration), tf.zerosLike(d)));
     return tf.softmax(logGammaVariate as tf.Tensor2D);
   });
 }

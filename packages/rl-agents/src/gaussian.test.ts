@@ -76,7 +76,10 @@ describeEachBackend('logistic-normal', () => {
     const distribution = createLogisticNormal(4);
     const parameters = [1, 0, -1, 0.3, Math.log(0.5)];
     await expectClose(distribution.entropy(tf.tensor2d([parameters])), [3 * entropyOf(0.5)]);
-    expect(sampledEntropy(distribution, parameters, 10_000, new Seeds(1).stream('a'))).toBeCloseTo(3 * entropyOf(0.5), 1);
+    expect(sampledEntropy(distribution, parameters, 10_000, new Seeds(1).stream('a'))).toBeCloseTo(
+      3 * entropyOf(0.5),
+      1,
+    );
   });
 
   it('does not mind a constant on all means, the order of components, or a weight of 0', async () => {

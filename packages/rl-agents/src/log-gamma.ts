@@ -12,9 +12,7 @@ export function logGamma<T extends tf.Tensor>(x: T): T {
     const inverse = z.reciprocal();
     const square = inverse.square();
     // 1/12z − 1/360z³ + 1/1260z⁵ − 1/1680z⁷, by Horner
-    const series = inverse.mul(
-      square.mul(square.mul(square.mul(-1 / 1680).add(1 / 1260)).sub(1 / 360)).add(1 / 12),
-    );
+    const series = inverse.mul(square.mul(square.mul(square.mul(-1 / 1680).add(1 / 1260)).sub(1 / 360)).add(1 / 12));
     const shift = x
       .mul(x.add(1))
       .mul(x.add(2).mul(x.add(3)))
@@ -36,9 +34,7 @@ export function digamma<T extends tf.Tensor>(x: T): T {
     const inverse = z.reciprocal();
     const square = inverse.square();
     // 1/12z² − 1/120z⁴ + 1/252z⁶ − 1/240z⁸, by Horner
-    const series = square.mul(
-      square.mul(square.mul(square.mul(-1 / 240).add(1 / 252)).sub(1 / 120)).add(1 / 12),
-    );
+    const series = square.mul(square.mul(square.mul(square.mul(-1 / 240).add(1 / 252)).sub(1 / 120)).add(1 / 12));
     const shift = tf.addN([0, 1, 2, 3].map((i) => x.add(i).reciprocal()));
     return z.log().sub(inverse.mul(0.5)).sub(series).sub(shift) as T;
   });

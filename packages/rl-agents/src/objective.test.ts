@@ -23,8 +23,14 @@ function evaluate(objective: Objective, mask?: number[]) {
 describeEachBackend('objectives', () => {
   it('reinforce: −A log π, gradient −A', async () => {
     const { loss, gradient } = evaluate(reinforceObjective);
-    await expectClose(loss, now.map((logProbability, i) => -advantage[i] * logProbability));
-    await expectClose(gradient, advantage.map((a) => -a));
+    await expectClose(
+      loss,
+      now.map((logProbability, i) => -advantage[i] * logProbability),
+    );
+    await expectClose(
+      gradient,
+      advantage.map((a) => -a),
+    );
   });
 
   it('ppo: −min(ρA, clip(ρ)A), no gradient where clipping binds', async () => {
@@ -66,7 +72,11 @@ describeEachBackend('expectedPolicyGradient', () => {
     const logits = tf.variable(tf.tensor2d([weights.map(Math.log)]));
     const { grads } = tf.variableGrads(
       () =>
-        expectedPolicyGradient(logits as tf.Tensor as tf.Tensor2D, tf.tensor2d([advantages]), entropyCoefficient).loss.sum(),
+        expectedPolicyGradient(
+          logits as tf.Tensor as tf.Tensor2D,
+          tf.tensor2d([advantages]),
+          entropyCoefficient,
+        ).loss.sum(),
       [logits],
     );
     return grads[logits.name];
@@ -80,15 +90,18 @@ describeEachBackend('expectedPolicyGradient', () => {
 
   it('is REINFORCE averaged over all choices: −Σ_m w_m A_m (e_m − w)', async () => {
     const advantages = [0.3, -1, 0.2, 2];
-    const expected = weights.map((_, j) =>
-      -weights.reduce((sum, w, m) => sum + w * advantages[m] * ((m === j ? 1 : 0) - weights[j]), 0),
+    const expected = weights.map(
+      (_, j) => -weights.reduce((sum, w, m) => sum + w * advantages[m] * ((m === j ? 1 : 0) - weights[j]), 0),
     );
     await expectClose(gradientOf(advantages, 0), expected);
   });
 
   it('adds the gradient of the entropy: τ w_j (log w_j + H)', async () => {
     const entropy = -weights.reduce((sum, w) => sum + w * Math.log(w), 0);
-    await expectClose(gradientOf([0, 0, 0, 0], 0.5), weights.map((w) => 0.5 * w * (Math.log(w) + entropy)));
+    await expectClose(
+      gradientOf([0, 0, 0, 0], 0.5),
+      weights.map((w) => 0.5 * w * (Math.log(w) + entropy)),
+    );
     const { entropy: reported } = expectedPolicyGradient(tf.tensor2d([weights.map(Math.log)]), tf.zeros([1, 4]), 0.5);
     await expectClose(reported, [entropy]);
   });

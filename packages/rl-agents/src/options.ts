@@ -29,4 +29,8 @@ export const distribution = partReference('distribution')
   .describe('How simplex actions are sampled.');
 
 export const entropyCoefficient = (byDefault: number) =>
-  z.number().nonnegative().default(byDefault).describe('Reward for entropy, in nats; keeps the policy from settling early.');
+  z
+    .number()
+    .nonnegative()
+    .default(byDefault)
+    .describe('Reward for entropy, in nats; keeps the policy from settling early.');

@@ -1,4 +1,12 @@
-import type { ActionSpace, ActionTensors, AgentContext, Decision, HostTensor, PartReference, Random } from '@retort/core';
+import type {
+  ActionSpace,
+  ActionTensors,
+  AgentContext,
+  Decision,
+  HostTensor,
+  PartReference,
+  Random,
+} from '@retort/core';
 import * as tf from '@tensorflow/tfjs';
 import { createCategorical } from './categorical.js';
 import { type Distribution, drawNoise } from './distribution.js';

@@ -9,7 +9,12 @@ describeEachBackend('running moments', () => {
     const random = new Seeds(1).stream('x');
     const rows = Array.from({ length: 90 }, () => [100 + 30 * random.normal(), 1e-2 * random.normal(), 5]);
     const moments = createRunningMoments(3);
-    for (const [from, to] of [[0, 7], [7, 40], [40, 90]]) moments.absorb(tf.tensor2d(rows.slice(from, to)));
+    for (const [from, to] of [
+      [0, 7],
+      [7, 40],
+      [40, 90],
+    ])
+      moments.absorb(tf.tensor2d(rows.slice(from, to)));
     const mean = [0, 1, 2].map((c) => rows.reduce((sum, row) => sum + row[c], 0) / 90);
     const variance = [0, 1, 2].map((c) => rows.reduce((sum, row) => sum + (row[c] - mean[c]) ** 2, 0) / 90);
     await expectClose(moments.variables.mean, mean);
@@ -40,7 +45,10 @@ describeEachBackend('running moments', () => {
 });
 
 describeEachBackend('replay', () => {
-  const rows = (...values: number[]) => ({ state: tf.tensor2d(values.map((v) => [v, -v])), reward: tf.tensor2d(values.map((v) => [v])) });
+  const rows = (...values: number[]) => ({
+    state: tf.tensor2d(values.map((v) => [v, -v])),
+    reward: tf.tensor2d(values.map((v) => [v])),
+  });
 
   it('keeps the newest, drops the oldest, and draws from what it holds only', async () => {
     const replay = createReplay(4, { state: 2, reward: 1 });

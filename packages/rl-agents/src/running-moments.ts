@@ -36,8 +36,7 @@ export function createRunningMoments(size: number, window = 100_000): RunningMom
         );
         mean.assign(mean.add(delta.mul(share)));
       }),
-    normalize: (x) =>
-      tf.tidy(() => x.sub(mean).div(variance.add(1e-8).sqrt()).clipByValue(-10, 10) as tf.Tensor2D),
+    normalize: (x) => tf.tidy(() => x.sub(mean).div(variance.add(1e-8).sqrt()).clipByValue(-10, 10) as tf.Tensor2D),
   };
 }
 

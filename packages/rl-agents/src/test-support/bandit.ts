@@ -56,9 +56,7 @@ export function playRound(
     const noise = Object.fromEntries(Object.entries(agent.noise(size)).map(([name, x]) => [name, toTensor(x)]));
     const decision = agent.act(state, noise);
     const heads = Object.keys(decision.action);
-    const reward = tf.addN(
-      heads.map((head) => earned(componentReward, decision.action[head])),
-    ) as tf.Tensor1D;
+    const reward = tf.addN(heads.map((head) => earned(componentReward, decision.action[head]))) as tf.Tensor1D;
     agent.observe({
       state,
       ...decision,

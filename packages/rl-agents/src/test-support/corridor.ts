@@ -13,7 +13,8 @@ const limit = 20;
 export function createCorridors(count: number) {
   const places = new Array<number>(count).fill(0);
   const times = new Array<number>(count).fill(0);
-  const observe = (at: readonly number[]) => tf.oneHot(tf.tensor1d([...at], 'int32'), corridorSize).cast('float32') as tf.Tensor2D;
+  const observe = (at: readonly number[]) =>
+    tf.oneHot(tf.tensor1d([...at], 'int32'), corridorSize).cast('float32') as tf.Tensor2D;
   return {
     state: () => observe(places),
     /** Moves every corridor; those that end start over. */
@@ -37,7 +38,12 @@ export function createCorridors(count: number) {
 }
 
 /** Plays `horizon` steps in every corridor and learns. */
-export function playCorridors(agent: Agent, corridors: ReturnType<typeof createCorridors>, count: number, horizon: number): void {
+export function playCorridors(
+  agent: Agent,
+  corridors: ReturnType<typeof createCorridors>,
+  count: number,
+  horizon: number,
+): void {
   for (let t = 0; t < horizon; t++) {
     tf.tidy(() => {
       const state = corridors.state();
@@ -53,7 +59,9 @@ export function playCorridors(agent: Agent, corridors: ReturnType<typeof createC
 export function corridorReturn(agent: Agent, discount: number): number {
   const corridor = createCorridors(1);
   for (let t = 0; t < limit; t++) {
-    const reward = tf.tidy(() => corridor.step(agent.act(corridor.state()).action.step.dataSync()).reward.dataSync()[0]);
+    const reward = tf.tidy(
+      () => corridor.step(agent.act(corridor.state()).action.step.dataSync()).reward.dataSync()[0],
+    );
     if (reward > 0) return reward * discount ** t;
   }
   return 0;
