@@ -16,7 +16,7 @@ describeEachBackend('log Γ', () => {
       logGamma(tf.tensor1d(x)),
       [
         ...[0, 0, Math.log(2), logFactorial(10), logFactorial(100)],
-        ...[Math.log(Math.PI) / 2, Math.log(0.75 * Math.sqrt(Math.PI)), Math.log(3.6256099082219083), nearPole],
+        ...[Math.log(Math.PI) / 2, Math.log(0.75 * Math.sqrt(Math.PI)), Math.log(3.625609908221908), nearPole],
       ],
       { absolute: 3e-6, relative: 1e-6 },
     );
