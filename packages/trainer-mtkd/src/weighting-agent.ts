@@ -1,6 +1,7 @@
 import {
   type ActionSpace,
   type Agent,
+  type Decision,
   definePart,
   type DistillationView,
   type Head,
@@ -114,20 +115,23 @@ async function createAgentWeighting(
 
     weigh(view, noise): TeacherWeights {
       const state = stateOf(view, used);
-      const decision = learner.act(state, noise);
-      const generator = decision.action as Record<Head, tf.Tensor2D>;
+      const generator = learner.act(state).action as Record<Head, tf.Tensor2D>;
       const fused = fuse(generator, view, gammas, heads);
       if (!noise) return { fused, generator };
+      // Rewards are known for every weighting of the teachers, tried or not, so the agent explores beside the student's step
+      // and not at its expense: the student is taught with the weights the agent believes in.
+      const explored: Decision = Object.keys(noise).length > 0 ? learner.act(state, noise) : { action: generator };
       const rewards = reward(view);
       const experience: Record<string, tf.Tensor> = { state };
       const earned = heads.map((head) => {
         const advantage = standardize(rewards[head], scale[`${head}/mean-square`], scale[`${head}/updates`]);
-        experience[`action/${head}`] = generator[head];
+        const action = explored.action[head] as tf.Tensor2D;
+        experience[`action/${head}`] = action;
         experience[`component/${head}`] = advantage;
-        return advantage.mul(generator[head]).sum(1);
+        return advantage.mul(action).sum(1);
       });
       experience.reward = tf.addN(earned);
-      if (decision.logProbability) experience.logProbability = decision.logProbability;
+      if (explored.logProbability) experience.logProbability = explored.logProbability;
       return { fused, generator, experience };
     },
 
