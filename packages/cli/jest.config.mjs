@@ -1,1 +1,4 @@
-export { default } from '../../jest.preset.mjs';
+import preset from '../../jest.preset.mjs';
+
+/** Commands are whole processes, on a machine that may be busy. */
+export default { ...preset, testTimeout: 120_000 };

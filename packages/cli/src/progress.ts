@@ -26,6 +26,7 @@ type Epoch = Extract<RunEvent, { type: 'epoch' }>;
 export function createProgress({ stream, bar, every = 15, now = () => performance.now() }: ProgressOptions): Progress {
   let start: Start | undefined;
   let values: Record<string, number> = {};
+  const means = createMeans();
   /** Held back until the validation that follows it. */
   let epoch: { event: Epoch; validation?: string } | undefined;
   let clock = { began: 0, step: 0, images: 0, lastLine: 0 };
@@ -48,7 +49,7 @@ export function createProgress({ stream, bar, every = 15, now = () => performanc
     if (!epoch || !start) return;
     const { event, validation } = epoch;
     epoch = undefined;
-    const parts = [`epoch ${event.epoch + 1}/${start.epochs}`, ...valueTexts(values), validation ?? ''];
+    const parts = [`epoch ${event.epoch + 1}/${start.epochs}`, ...valueTexts(means.take()), validation ?? ''];
     const isLast = event.epoch + 1 === start.epochs;
     say(
       joined([
@@ -69,6 +70,7 @@ export function createProgress({ stream, bar, every = 15, now = () => performanc
         return void say(`backend ${event.name}: ${event.reason}`);
       case 'run-start':
         start = event;
+        means.startAt(event.resumedAt?.step ?? 0);
         clock = { began: now(), step: event.resumedAt?.step ?? 0, images: 0, lastLine: now() };
         say(startText(event));
         live?.start(event.epochs * event.stepsPerEpoch, clock.step);
@@ -79,7 +81,12 @@ export function createProgress({ stream, bar, every = 15, now = () => performanc
         if (!start) return;
         const where = `epoch ${event.epoch + 1}/${start.epochs}`;
         if (live) {
-          live.update(event.step + 1, where, joined([...valueTexts(values), speed(), remaining(event.step + 1)]));
+          // What matters least comes last: a narrow terminal cuts it off.
+          live.update(
+            event.step + 1,
+            where,
+            joined([remaining(event.step + 1), speed(), ...valueTexts(values).reverse()]),
+          );
         } else if (now() - clock.lastLine >= every * 1000 && event.stepInEpoch + 1 < start.stepsPerEpoch) {
           clock.lastLine = now();
           const step = `step ${event.stepInEpoch + 1}/${start.stepsPerEpoch}`;
@@ -89,9 +96,9 @@ export function createProgress({ stream, bar, every = 15, now = () => performanc
       }
       case 'step':
         values = { ...values, ...event.values };
+        means.add(event.step, event.values);
         return;
       case 'epoch':
-        flush();
         clock.lastLine = now();
         epoch = { event };
         return;
@@ -118,6 +125,31 @@ export function createProgress({ stream, bar, every = 15, now = () => performanc
     stop() {
       flush();
       live?.stop();
+    },
+  };
+}
+
+/** Means over an epoch, from means over the steps since the last read. */
+function createMeans() {
+  let next = 0;
+  let sums: Record<string, number> = {};
+  let steps = 0;
+  return {
+    startAt(step: number) {
+      next = step;
+    },
+    add(step: number, values: Record<string, number>) {
+      const count = step + 1 - next;
+      if (!('train-accuracy' in values) || count <= 0) return;
+      next = step + 1;
+      steps += count;
+      for (const [name, value] of Object.entries(values)) sums[name] = (sums[name] ?? 0) + value * count;
+    },
+    take(): Record<string, number> {
+      const means = Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / steps]));
+      sums = {};
+      steps = 0;
+      return means;
     },
   };
 }
@@ -163,7 +195,7 @@ function createBar(stream: NodeJS.WritableStream): Bar {
     {
       stream,
       format: '{where} {bar} {percentage}% {text}',
-      barsize: 20,
+      barsize: 16,
       barCompleteChar: '█',
       barIncompleteChar: '░',
       fps: 8,
