@@ -87,12 +87,7 @@ function comparison(results: Record<string, Results>): string {
       ['baseline', 'no teachers'],
       ['equal', 'equally'],
       ['agent', 'by the agent'],
-    ].map(([name, how]) => [
-      name,
-      how,
-      cell(name, 'test/top-1'),
-      cell(name, 'test/calibration-error'),
-    ]),
+    ].map(([name, how]) => [name, how, cell(name, 'test/top-1'), cell(name, 'test/calibration-error')]),
     [2, 3],
   );
 }
@@ -150,7 +145,7 @@ async function runJob(
   process.once('exit', killed);
   try {
     const { code, lines } = await watch(child, (line) => terminal.note(`${name.padEnd(9)} │ ${line}`));
-    if (code === 0 || (code === INTERRUPTED && signal.aborted)) return;
+    if (code === 0 || signal.aborted) return;
     throw new RunError(`${name} failed`, { hints: lines.slice(-4).map((line) => line.replace(/^retort: /, '')) });
   } finally {
     signal.removeEventListener('abort', forward);

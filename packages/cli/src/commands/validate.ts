@@ -1,7 +1,7 @@
 import { composeRun, type PartReference } from '@retort/core';
 import { plugins } from '../plugins.js';
 import type { Terminal } from '../terminal.js';
-import { bytes, count, duration, plural, table } from '../text.js';
+import { bytes, count, duration, plural, table, wrap } from '../text.js';
 
 export async function validate(file: string, { set }: { set: string[] }, terminal: Terminal): Promise<number> {
   const messages: string[] = [];
@@ -31,7 +31,8 @@ export async function validate(file: string, { set }: { set: string[] }, termina
       ...manifest.losses.map((loss): [string, PartReference] => [`loss ${String(loss.keys.id)}`, loss]),
       ...manifest.metrics.map((metric): [string, PartReference] => ['metric', metric]),
     ];
-    const rows = parts.flatMap(([section, part]) => (part ? [[section, part.use, optionsText(part)]] : []));
+    const width = Math.max(40, Math.min(process.stdout.columns ?? 110, 140) - 36);
+    const rows = parts.flatMap(([section, part]) => (part ? partRows(section, part, width) : []));
     terminal.print(table(['section', 'part', 'options'], rows));
     terminal.print('');
     const { parameters, macs, epochs, stepsPerEpoch, checkpointBytes, memoryBytes, seconds } = estimate;
@@ -56,14 +57,17 @@ export async function validate(file: string, { set }: { set: string[] }, termina
   }
 }
 
-const LONGEST_OPTIONS = 90;
+/** Section, part and options, as many lines as the options take. */
+function partRows(section: string, part: PartReference, width: number): string[][] {
+  return wrap(optionsText(part), width).map((line, i) => (i === 0 ? [section, part.use, line] : ['', '', line]));
+}
 
-/** A part's options on one line, parts inside it by their names. */
-function optionsText({ options }: PartReference): string {
-  const text = Object.entries(options)
+/** A part's options as they are, defaults filled in; parts inside it by their names. */
+function optionsText({ options, keys }: PartReference): string {
+  const { id: _, ...others } = keys;
+  return Object.entries({ ...others, ...options })
     .flatMap(([key, value]) => (value === undefined ? [] : [`${key}: ${valueText(value)}`]))
     .join(', ');
-  return text.length > LONGEST_OPTIONS ? `${text.slice(0, LONGEST_OPTIONS - 1)}…` : text;
 }
 
 function valueText(value: unknown): string {
