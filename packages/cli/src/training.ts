@@ -1,5 +1,5 @@
 import { join, relative } from 'node:path';
-import type { Emit, RunOutcome } from '@retort/core';
+import { type Emit, messageOf, type RunOutcome } from '@retort/core';
 import { writeReport } from '@retort/report';
 import { INTERRUPTED, interruptible } from './interrupt.js';
 import { createProgress } from './progress.js';
@@ -29,7 +29,12 @@ export async function train(
   }
   const folder = relative(process.cwd(), outcome.folder) || '.';
   const report = join(folder, 'report.html');
-  writeReport([folder], report);
+  try {
+    writeReport([folder], report);
+  } catch (error) {
+    // The run is done and saved; its numbers are not to be lost for want of a page about them.
+    process.stderr.write(`retort: ${report} could not be written: ${messageOf(error)}\n`);
+  }
   if (terminal.json) terminal.print(JSON.stringify({ ...outcome, report }, undefined, 2));
   if (outcome.status === 'interrupted') {
     // Said even with --quiet: whoever stops a run wants to know that it can be gone on with.

@@ -8,7 +8,7 @@ import { backendPreference, createRegistry, messageOf } from '@retort/core';
 import { plugins } from '../plugins.js';
 import type { Probe } from '../probe-backend.js';
 import type { Terminal } from '../terminal.js';
-import { bytes, count, table } from '../text.js';
+import { bytes, count, plain, table } from '../text.js';
 
 const packages = ['@tensorflow/tfjs', '@tensorflow/tfjs-backend-wasm', 'onnxruntime-node', 'sharp'];
 
@@ -39,7 +39,12 @@ export async function doctor(terminal: Terminal): Promise<number> {
     const rows = names.map((name) => {
       const result = probes[name];
       return result.starts
-        ? [name, 'starts', `${count(result.imagesPerSecond)} images/s`, result.description]
+        ? [
+            name,
+            'starts',
+            `${result.imagesPerSecond < 10 ? plain(result.imagesPerSecond) : count(result.imagesPerSecond)} images/s`,
+            result.description,
+          ]
         : [name, 'no', '', result.reason];
     });
     terminal.print(`\n${table(['backend', 'starts', 'speed test', ''], rows, [2])}`);
