@@ -43,7 +43,7 @@ const options = z.strictObject({
     .default(0.2)
     .describe('Deviation of the exploration noise on box actions, in half ranges.'),
   capacity: z.int().positive().default(4096).describe('Transitions remembered; inserting costs time in proportion.'),
-  updates: z.int().positive().default(1).describe('Gradient steps per batch of transitions observed.'),
+  updates: z.int().positive().default(4).describe('Gradient steps per batch of transitions observed.'),
   batchSize: shared.batchSize,
   entropyCoefficient: shared
     .entropyCoefficient(0.1)
