@@ -103,7 +103,7 @@ const teachers = [0, 1, 2].map((m) => ({
 }));
 const students = {};
 const distil = async (name, weighting, { agent, warmStart } = {}) => {
-  const { results } = await train(name, {
+  const { results } = await train(name.replace(/[^a-z0-9]+/g, '-').replace(/-$/, ''), {
     seed,
     dataset: { ...scenes, train: 600 },
     teachers,

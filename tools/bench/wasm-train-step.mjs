@@ -2,7 +2,7 @@
  * One training step (forward, backward, SGD) of a CIFAR ResNet on 32 × 32 images, in milliseconds, against tfjs's wasm
  * backend with the missing kernel filled in plainly, and where the time goes.
  *
- *   node bench/train-step.mjs [depth = 8] [batch = 64]
+ *   node tools/bench/wasm-train-step.mjs [depth = 8] [batch = 64]
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
