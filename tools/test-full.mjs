@@ -1,4 +1,5 @@
-// Everything that is slow: statistical tests, packaging, and the example and the quickstart from packed tarballs.
+// Everything that is slow: statistical tests, packaging, and the example, the quickstart and the READMEs' code from packed
+// tarballs.
 //   npm run test:full                           all of it
 //   node tools/test-full.mjs packaging example  these parts only, of a workspace that is built
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -9,6 +10,7 @@ import { runCommand } from './release/command.mjs';
 import { installTarballs, runExample, runQuickstart } from './release/outside.mjs';
 import { packAll } from './release/pack.mjs';
 import { checkPackaging } from './release/packaging.mjs';
+import { checkReadmes } from './release/readmes.mjs';
 
 /** For everything together. */
 const SECONDS = 45 * 60;
@@ -89,6 +91,15 @@ const outside = () =>
     return folder;
   })());
 
+let started;
+/** The same folder after the quickstart. */
+const quickstarted = () =>
+  (started ??= (async () => {
+    const folder = await outside();
+    await runQuickstart(folder);
+    return folder;
+  })());
+
 const parts = {
   slow: slowTests,
   packaging: async () => {
@@ -97,7 +108,8 @@ const parts = {
     await checkPackaging(root, packed, check);
   },
   example: () => check('examples/custom-teacher-adapter, from tarballs', async () => runExample(root, await outside())),
-  quickstart: () => check('retort quickstart, from tarballs', async () => runQuickstart(await outside())),
+  quickstart: () => check('retort quickstart, from tarballs', async () => void (await quickstarted())),
+  readmes: () => check('READMEs', async () => checkReadmes(root, await quickstarted(), check)),
 };
 
 function plural(n, noun) {

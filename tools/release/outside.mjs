@@ -58,8 +58,9 @@ export async function runExample(root, folder) {
 }
 
 /**
+ * Runs the quickstart, and looks at its table and its report.
+ *
  * @param {string} folder with the tarballs installed
- * @returns {Promise<number>} seconds
  */
 export async function runQuickstart(folder) {
   const began = performance.now();
