@@ -44,7 +44,7 @@ const steps = (epoch: number): RunEvent[] =>
     ];
   });
 const endOf = (epoch: number): RunEvent[] => [
-  { type: 'epoch', epoch, step: epoch * 4 + 3, seconds: 4, imagesPerSecond: 10, values: {} },
+  { type: 'epoch', epoch, step: epoch * 4 + 3, seconds: 4, imagesPerSecond: 10 },
   {
     type: 'evaluation',
     epoch,

@@ -35,11 +35,10 @@ export type RunEvent =
       step: number;
       seconds: number;
       imagesPerSecond: number;
-      values: Record<string, number>;
       weights?: Record<string, Record<string, number>>;
       weightsByClass?: Record<string, number[][]>;
     }
-  /** Logged. `student` is `last` or `best`. */
+  /** Logged. `student` is `current` while the run goes, then `last` and `best`. */
   | {
       type: 'evaluation';
       epoch: number;

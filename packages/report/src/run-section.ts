@@ -204,9 +204,8 @@ function otherMetrics(run: RunSummary, metric: string | undefined): string[] {
 function loggedValues(run: RunSummary): { losses: Series[]; groups: [string, Series[]][] } {
   const losses: Series[] = [];
   const groups = new Map<string, Series[]>();
-  const events = [...run.steps, ...run.epochLog];
-  for (const name of new Set(events.flatMap(({ values }) => Object.keys(values)))) {
-    const points = events
+  for (const name of new Set(run.steps.flatMap(({ values }) => Object.keys(values)))) {
+    const points = run.steps
       .filter(({ values }) => name in values)
       .map((event) => ({ x: epochsAt(run, event), y: finite(event.values[name]) }));
     const [group, ...rest] = name.split('/');

@@ -1,31 +1,29 @@
+import { join, resolve } from 'node:path';
 import {
   batchesPerEpoch,
-  type Dataset,
   definePart,
   InputError,
   type Metric,
   type MetricValue,
   type PartReference,
   RunError,
-  type RunEstimate,
   type Split,
   type Student,
-  stateBytes,
   type Teacher,
   type Trainer,
   type TrainerContext,
-  type Weighting,
 } from '@retort/core';
-import { bindOptimizer, loadLayersModel, loadVariables, namedWeights, saveVariables, type Schedule } from '@retort/nn';
+import { bindOptimizer, loadLayersModel, loadVariables, namedWeights, saveVariables } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
-import { join, resolve } from 'node:path';
 import { createStep, trainableParameters } from './distillation-step.js';
 import { hasSimilarity } from './distillation-view.js';
+import { estimateRun } from './estimate-run.js';
 import { evaluateStudent } from './evaluate-student.js';
-import { createLossTerms, type LossTerm } from './loss-terms.js';
+import { createLossTerms } from './loss-terms.js';
+import type { MtkdRun } from './mtkd-run.js';
 import { mtkdOptions, type MtkdOptions } from './options.js';
 import { createStepLog } from './step-log.js';
-import { estimateRun, train, type TrainingState } from './train.js';
+import { train } from './train.js';
 
 /** Multi-teacher knowledge distillation: one trainer for every weighting, so that a comparison compares weights and nothing else. */
 export const mtkd = definePart('trainer', {
@@ -34,23 +32,6 @@ export const mtkd = definePart('trainer', {
   options: mtkdOptions,
   create: composeMtkd,
 });
-
-/** Everything a run is made of, checked against each other. */
-export interface MtkdRun {
-  context: TrainerContext;
-  options: MtkdOptions;
-  dataset: Dataset;
-  student: Student;
-  teachers: Teacher[];
-  terms: LossTerm[];
-  weighting: Weighting;
-  schedule: Schedule;
-  /** Peak; the schedule multiplies it. */
-  learningRate: number;
-  stepsPerEpoch: number;
-  state: TrainingState;
-  createMetrics(withTeachers: boolean): Promise<Metric[]>;
-}
 
 async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promise<Trainer> {
   const { manifest, scope, seeds, baseFolder, emit } = context;
@@ -176,7 +157,7 @@ async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promi
       ...teachers.map((teacher) => [`teacher ${teacher.id}`, teacher.describe().fingerprint]),
     ]) as Record<string, string>,
     train: (trainingOptions) => train(run, trainingOptions),
-    estimate: (): Promise<RunEstimate> => estimateRun(run, stateBytes),
+    estimate: () => estimateRun(run),
     evaluate: (studentFolder: string, split: Split) => evaluateSaved(run, studentFolder, split),
   };
 }

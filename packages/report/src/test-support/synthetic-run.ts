@@ -110,7 +110,6 @@ export function syntheticRun({
       step: (epoch + 1) * stepsPerEpoch - 1,
       seconds: 31 + random.uniform(),
       imagesPerSecond: 205 + 6 * random.normal(),
-      values: {},
       weights: {
         logit: weightsAt(progress, 1.2),
         feature: weightsAt(progress, -0.7),

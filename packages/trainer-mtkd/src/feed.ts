@@ -1,0 +1,35 @@
+import { type Batch, type NetworkOutput, outputTensors } from '@retort/core';
+import * as tf from '@tensorflow/tfjs';
+import type { MtkdRun } from './mtkd-run.js';
+
+/** Batches with their teachers' outputs, one step ahead: loaders and teachers' workers are busy while the student trains. */
+export function createFeed({ dataset, teachers, stepsPerEpoch }: MtkdRun, totalSteps: number) {
+  type Fed = { batch: Batch; teachers: NetworkOutput[] };
+  let ahead: { step: number; fed: Promise<Fed> } | undefined;
+  const load = async (step: number): Promise<Fed> => {
+    const batch = await dataset.batch({
+      split: 'train',
+      epoch: Math.floor(step / stepsPerEpoch),
+      step: step % stepsPerEpoch,
+    });
+    return { batch, teachers: await Promise.all(teachers.map((teacher) => teacher.infer(batch))) };
+  };
+  const start = (step: number) => {
+    const fed = load(step);
+    fed.catch(() => undefined); // reported when it is taken
+    return { step, fed };
+  };
+  return {
+    async take(step: number): Promise<Fed> {
+      const fed = await (ahead?.step === step ? ahead : start(step)).fed;
+      ahead = step + 1 < totalSteps ? start(step + 1) : undefined;
+      return fed;
+    },
+    /** Waits for what is under way and drops it. */
+    async drain(): Promise<void> {
+      const fed = await ahead?.fed.catch(() => undefined);
+      ahead = undefined;
+      if (fed) tf.dispose(fed.teachers.flatMap(outputTensors));
+    },
+  };
+}
