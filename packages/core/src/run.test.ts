@@ -33,7 +33,7 @@ const counting = definePart('trainer', {
         }
         if (step === explodeAt) throw new Error('exploded');
         draws.push(seeds.stream('draws').uniform());
-        emit({ type: 'epoch', epoch: step, step, seconds: 1, imagesPerSecond: 1, values: { draw: draws.at(-1)! } });
+        emit({ type: 'step', epoch: step, step, learningRate: 1, values: { draw: draws.at(-1)! } });
         checkpoints.write(step + 1, { draws, streams: seeds.save() });
       }
       const results = { last: { draws } };
@@ -79,7 +79,7 @@ function stopAfter(epochs: number): Pick<RunOptions, 'signal' | 'onEvent'> {
   return {
     signal: controller.signal,
     onEvent: (event: RunEvent) => {
-      if (event.type === 'epoch' && event.epoch === epochs - 1) controller.abort();
+      if (event.type === 'step' && event.epoch === epochs - 1) controller.abort();
     },
   };
 }
@@ -119,7 +119,7 @@ describe('run', () => {
     });
     expect(readFileSync(join(folder, 'manifest.lock.yaml'), 'utf8')).toBe(before);
     await run(manifest({ seed: 4, trainer: { use: 'counting', epochs: 2 } }), { ...options, overwrite: true });
-    expect(withoutTime(folder).filter(({ type }) => type === 'epoch')).toHaveLength(2);
+    expect(withoutTime(folder).filter(({ type }) => type === 'step')).toHaveLength(2);
   });
 
   it('writes nothing for a manifest that is refused', async () => {
@@ -136,7 +136,7 @@ describe('run', () => {
     const first = await run(manifest(), options);
     expect(second).toMatchObject({ exitCode: 2, message: `${folder} is in use by process ${process.pid}` });
     expect(first.status).toBe('finished');
-    expect(withoutTime(folder).filter(({ type }) => type === 'epoch')).toHaveLength(5);
+    expect(withoutTime(folder).filter(({ type }) => type === 'step')).toHaveLength(5);
   });
 
   it('disposes its parts and gives the folder back when training fails', async () => {
@@ -177,7 +177,7 @@ describe('resume', () => {
     rmSync(join(folder, 'checkpoints'), { recursive: true });
     const resumed = await resume(folder, options);
     expect(resumed.results).toEqual(whole.results);
-    expect(withoutTime(folder).filter(({ type }) => type === 'epoch')).toHaveLength(5);
+    expect(withoutTime(folder).filter(({ type }) => type === 'step')).toHaveLength(5);
   });
 
   it('needs none of the environment that the manifest was read with', async () => {
