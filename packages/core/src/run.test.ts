@@ -95,7 +95,7 @@ describe('run', () => {
     expect(outcome).toMatchObject({ status: 'finished', folder });
     expect(drawsOf(outcome)).toHaveLength(5);
     expect(disposed).toBe(1);
-    expect(events.map(({ type }) => type)).toEqual(['backend', ...Array<string>(5).fill('epoch'), 'run-end']);
+    expect(events.map(({ type }) => type)).toEqual(['backend', ...Array<string>(5).fill('step'), 'run-end']);
     expect(withoutTime(folder)).toEqual(events);
     const lock = readFileSync(join(folder, 'manifest.lock.yaml'), 'utf8');
     expect(lock).toContain('dataset: sha of the rings');
