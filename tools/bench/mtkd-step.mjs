@@ -10,6 +10,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { plugins } from '@retort/cli';
 import { composeRun, run, Seeds } from '@retort/core';
 import { saveLayersModel } from '@retort/nn';
 
@@ -20,21 +21,6 @@ const arms = {
   'agent, every step': { weighting: { use: 'agent', updateEvery: 1 } },
 };
 const depths = [20, 32, 56];
-
-async function loadPlugins() {
-  const names = [
-    'nn',
-    'losses',
-    'models',
-    'teachers',
-    'datasets',
-    'metrics',
-    'rl-agents',
-    'trainer-mtkd',
-    'backend-wasm',
-  ];
-  return Promise.all(names.map(async (name) => (await import(`@retort/${name}`)).plugin));
-}
 
 function manifest(folder, arm, steps) {
   return {
@@ -62,7 +48,6 @@ function manifest(folder, arm, steps) {
 }
 
 async function saveTeachers(folder) {
-  const plugins = await loadPlugins();
   for (const depth of depths) {
     const composed = await composeRun(
       { ...manifest(folder, 'baseline', 1), student: { use: 'cifar-resnet', depth } },
@@ -84,7 +69,7 @@ async function saveTeachers(folder) {
 async function runArm(folder, arm, steps) {
   const events = [];
   await run(manifest(folder, arm, steps), {
-    plugins: await loadPlugins(),
+    plugins,
     overwrite: true,
     onEvent: (event) => events.push(event),
   });

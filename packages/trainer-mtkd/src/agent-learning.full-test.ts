@@ -18,7 +18,7 @@ interface SeedResult {
   students: Record<string, { accuracy: number; competent?: number }>;
 }
 
-const script = fileURLToPath(new URL('../experiments/agent-learning.mjs', import.meta.url));
+const script = fileURLToPath(new URL('../../../tools/experiments/agent-learning.mjs', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'retort-agent-learning-'));
 const results: SeedResult[] = [];
 

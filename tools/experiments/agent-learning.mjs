@@ -1,6 +1,6 @@
 // Does the agent find out which teacher is competent? One seed of the experiment of docs/results/agent-learning.md:
 //
-//   node packages/trainer-mtkd/experiments/agent-learning.mjs SEED OUT_FILE
+//   node tools/experiments/agent-learning.mjs SEED OUT_FILE
 //
 // Scenes of nine classes in three blocks of three. Teacher m is trained clean on block m, on random labels on block m + 1, and
 // without block m + 2. Teachers and students see disjoint train images; every number below is measured on test images that
@@ -9,22 +9,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
+import { plugins as retortPlugins } from '@retort/cli';
 import { definePart, definePlugin, run, z } from '@retort/core';
 import { gradientAlignmentReward } from '@retort/trainer-mtkd';
 
-const packages = [
-  'nn',
-  'losses',
-  'models',
-  'teachers',
-  'datasets',
-  'metrics',
-  'rl-agents',
-  'trainer-mtkd',
-  'backend-wasm',
-];
 const plugins = [
-  ...(await Promise.all(packages.map(async (name) => (await import(`@retort/${name}`)).plugin))),
+  ...retortPlugins,
   definePlugin({
     name: 'permuted-reward',
     register: (registry) =>
