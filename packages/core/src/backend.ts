@@ -95,6 +95,12 @@ async function setBackend(name: string): Promise<string> {
   const tf = await import('@tensorflow/tfjs');
   if (!(await tf.setBackend(name))) throw new Error(`tfjs could not start its backend "${name}"`);
   await tf.ready();
+  if (name === 'cpu') {
+    // Its first tensor prints an advertisement for tfjs-node, which cannot be installed on current Node.
+    tf.env().set('PROD', true);
+    tf.scalar(0).dispose();
+    tf.env().set('PROD', false);
+  }
   return `tfjs ${tf.version_core}`;
 }
 

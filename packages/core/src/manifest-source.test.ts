@@ -6,6 +6,7 @@ import {
   applySettings,
   expandEnvironment,
   formatPath,
+  locateError,
   manifestFromValue,
   parseManifest,
   readManifest,
@@ -148,4 +149,25 @@ it('a manifest from code is copied', () => {
 it('paths are written as one would in code', () => {
   expect(formatPath(['losses', 2, 'weight'])).toBe('losses[2].weight');
   expect(formatPath([])).toBe('');
+});
+
+describe('locateError', () => {
+  const source = parseManifest(
+    'name: a\nteachers:\n  - { id: x }\n  - { id: y }\nlosses:\n  - { id: k, weight: 1 }\n',
+    'm.yaml',
+    '.',
+  );
+  const located = (message: string, where?: string) =>
+    locateError(new InputError(message, { where }), source.where).where;
+
+  it('adds the line of the section an error is about', () => {
+    expect(located('cut off', 'teachers[1] (y)')).toBe('teachers[1] (y), m.yaml:4');
+    expect(located('losses[0].weight: too much')).toBe('m.yaml:6');
+    expect(located('losses: none is left')).toBe('m.yaml:5');
+  });
+
+  it('leaves an error alone that is about no section', () => {
+    expect(located('the disk is full')).toBeUndefined();
+    expect(located('no such file: x', 'elsewhere.yaml:3')).toBe('elsewhere.yaml:3');
+  });
 });

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { isMap, isNode, isSeq, LineCounter, parse, parseDocument } from 'yaml';
 import { InputError, messageOf } from './errors.js';
+import { manifestSchema } from './manifest.js';
 
 export type ManifestPath = readonly (string | number)[];
 
@@ -17,6 +18,22 @@ export interface ManifestSource {
 /** `losses[2].weight` */
 export function formatPath(path: ManifestPath): string {
   return path.map((key, i) => (typeof key === 'number' ? `[${key}]` : i === 0 ? key : `.${key}`)).join('');
+}
+
+/**
+ * An error of composing a run, with the line of the section it is about: the one it names as its place (`teachers[1] (r56)`) or
+ * its message starts with (`losses[2].adapter: …`).
+ */
+export function locateError(error: InputError, where: ManifestSource['where']): InputError {
+  const [named] = /^[a-zA-Z]+(\[\d+\]|\.[a-zA-Z]+)*/.exec(error.where ?? error.message) ?? [];
+  const path = (named ?? '')
+    .split(/[.[\]]+/)
+    .filter(Boolean)
+    .map((key) => (/^\d+$/.test(key) ? Number(key) : key));
+  const line = path.length > 0 && path[0] in manifestSchema.shape ? where(path) : undefined;
+  if (line === undefined) return error;
+  const place = error.where === undefined ? line : `${error.where}, ${line}`;
+  return new InputError(error.message, { hints: error.hints, where: place, cause: error.cause ?? error });
 }
 
 /** Reads a manifest file, YAML or JSON. @throws InputError with file and line when it cannot be read */

@@ -25,11 +25,7 @@ export class RunFolder {
 
   /** A new run. @throws InputError when there is one already, unless `overwrite` */
   static create(path: string, lockText: string, { overwrite = false } = {}): RunFolder {
-    if (existsSync(join(path, 'manifest.lock.yaml')) && !overwrite) {
-      throw new InputError(`${path} holds a run already`, {
-        hints: [`go on with it: retort resume ${path}`, 'or start over: --overwrite, or another run.folder'],
-      });
-    }
+    if (!overwrite) RunFolder.refuseTaken(path);
     try {
       mkdirSync(path, { recursive: true });
     } catch (error) {
@@ -40,6 +36,14 @@ export class RunFolder {
     writeWhole(folder.file('metrics.jsonl'), '');
     writeWhole(folder.file('manifest.lock.yaml'), `# sha256: ${sha256(lockText)}\n${lockText}`);
     return folder;
+  }
+
+  /** @throws InputError when there is a run in the folder already */
+  static refuseTaken(path: string): void {
+    if (!existsSync(join(path, 'manifest.lock.yaml'))) return;
+    throw new InputError(`${path} holds a run already`, {
+      hints: [`go on with it: retort resume ${path}`, 'or start over: --overwrite, or another run.folder'],
+    });
   }
 
   /** A run to go on with. @throws InputError when there is none */

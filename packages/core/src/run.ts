@@ -9,6 +9,7 @@ import type { ResolvedManifest } from './manifest.js';
 import {
   applySettings,
   expandEnvironment,
+  locateError,
   manifestFromValue,
   type ManifestSource,
   parseManifest,
@@ -58,20 +59,30 @@ export function createRegistry(plugins: readonly Plugin[]): Registry {
   return registry;
 }
 
+/** A manifest that is valid, with what its parts are made from. */
+export interface LoadedManifest {
+  manifest: ResolvedManifest;
+  registry: Registry;
+  baseFolder: string;
+  /** `file:line` of a path in it. */
+  where: ManifestSource['where'];
+}
+
 /** Reads, validates and resolves a manifest: a file's path, or a value. Nothing is loaded but plugins. */
 export async function loadManifest(
   manifest: string | object,
   { plugins, set = [], baseFolder }: ComposeOptions,
-): Promise<{ manifest: ResolvedManifest; registry: Registry; baseFolder: string }> {
+): Promise<LoadedManifest> {
   const read = typeof manifest === 'string' ? readManifest(manifest) : manifestFromValue(manifest, baseFolder);
   return loadSource(applySettings(read, set), plugins);
 }
 
-async function loadSource(source: ManifestSource, plugins: readonly Plugin[]) {
+async function loadSource(source: ManifestSource, plugins: readonly Plugin[]): Promise<LoadedManifest> {
   const expanded = expandEnvironment(source);
   const registry = createRegistry(plugins);
   await loadPlugins(pluginsOf(expanded), expanded.baseFolder, registry, (index) => expanded.where(['plugins', index]));
-  return { manifest: resolveManifest(expanded, registry), registry, baseFolder: expanded.baseFolder };
+  const { baseFolder, where } = expanded;
+  return { manifest: resolveManifest(expanded, registry), registry, baseFolder, where };
 }
 
 /** Validates a manifest, starts its backend, loads data and teachers and builds the student. Nothing is written. */
@@ -79,10 +90,7 @@ export async function composeRun(manifest: string | object, options: ComposeOpti
   return compose(await loadManifest(manifest, options), options.onEvent ?? ignore);
 }
 
-async function compose(
-  { manifest, registry, baseFolder }: { manifest: ResolvedManifest; registry: Registry; baseFolder: string },
-  emit: Emit,
-): Promise<ComposedRun> {
+async function compose({ manifest, registry, baseFolder, where }: LoadedManifest, emit: Emit): Promise<ComposedRun> {
   const backend = await startBackend(registry, manifest.backend, emit);
   const scope = registry.createScope();
   const seeds = new Seeds(manifest.seed);
@@ -91,7 +99,7 @@ async function compose(
     return { manifest, trainer, scope, seeds, backend, baseFolder, dispose: () => scope.dispose() };
   } catch (error) {
     await scope.dispose();
-    throw error;
+    throw error instanceof InputError ? locateError(error, where) : error;
   }
 }
 
@@ -103,9 +111,12 @@ async function compose(
  */
 export async function run(manifest: string | object, options: RunOptions): Promise<RunOutcome> {
   const told: RunEvent[] = [];
-  const composed = await composeRun(manifest, { ...options, onEvent: keeping(told, options.onEvent) });
+  const loaded = await loadManifest(manifest, options);
+  const path = resolve(loaded.manifest.run.folder ?? join('runs', loaded.manifest.name));
+  // Before data and teachers are loaded, which takes a while.
+  if (!options.overwrite) RunFolder.refuseTaken(path);
+  const composed = await compose(loaded, keeping(told, options.onEvent));
   try {
-    const path = resolve(composed.manifest.run.folder ?? join('runs', composed.manifest.name));
     const folder = RunFolder.create(path, lockText(composed), { overwrite: options.overwrite });
     return await train(composed, folder, options, undefined, told);
   } finally {
