@@ -5,8 +5,10 @@ import { existsSync, statSync } from 'node:fs';
 
 const installed = 'node_modules/.package-lock.json';
 if (!existsSync(installed) || statSync(installed).mtimeMs < statSync('package-lock.json').mtimeMs) {
-  console.log('retort: installing dependencies (npm ci)');
-  const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], {
+  console.log('retort: installing dependencies (npm install)');
+  // Not npm ci: it refuses a lockfile without entries for the optional packages of every other platform, and a registry mirror
+  // may lack some of those.
+  const { status } = spawnSync('npm', ['install', '--no-save', '--no-audit', '--no-fund'], {
     stdio: 'inherit',
     shell: process.platform === 'win32',
   });
