@@ -92,7 +92,7 @@ const teachers = [0, 1, 2].map((m) => ({
   student: 'last',
 }));
 const students = {};
-const distil = async (name, weighting, { agent, warmStart } = {}) => {
+const distill = async (name, weighting, { agent, warmStart } = {}) => {
   const { results } = await train(name.replace(/[^a-z0-9]+/g, '-').replace(/-$/, ''), {
     seed,
     dataset: { ...scenes, train: 600 },
@@ -113,17 +113,17 @@ const distil = async (name, weighting, { agent, warmStart } = {}) => {
 };
 
 const agentWith = (options) => ({ use: 'agent', gammas: { generator: 1, confidence: 0, divergence: 0 }, ...options });
-await distil('baseline', 'none');
-await distil('equal', 'equal');
+await distill('baseline', 'none');
+await distill('equal', 'equal');
 for (const use of ['pg', 'ppo', 'ddpg']) {
-  await distil(use, agentWith({}), { agent: { use } });
-  await distil(`${use}, no CE or KL in the state`, agentWith({ state: ['similarity', 'embedding', 'logits'] }), {
+  await distill(use, agentWith({}), { agent: { use } });
+  await distill(`${use}, no CE or KL in the state`, agentWith({ state: ['similarity', 'embedding', 'logits'] }), {
     agent: { use },
   });
-  await distil(`${use}, rewards permuted`, agentWith({ reward: 'permuted' }), { agent: { use } });
+  await distill(`${use}, rewards permuted`, agentWith({ reward: 'permuted' }), { agent: { use } });
 }
-await distil('pg, eq. 6, cold', agentWith({ reward: 'eq6' }), { agent: { use: 'pg' } });
-await distil('pg, eq. 6, label-warmed', agentWith({ reward: 'eq6' }), {
+await distill('pg, eq. 6, cold', agentWith({ reward: 'eq6' }), { agent: { use: 'pg' } });
+await distill('pg, eq. 6, label-warmed', agentWith({ reward: 'eq6' }), {
   agent: { use: 'pg' },
   warmStart: join(folder, 'baseline/student/last'),
 });

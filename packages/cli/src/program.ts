@@ -42,7 +42,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       .configureHelp({ showGlobalOptions: true });
 
   program
-    .description('Distils large neural networks into small ones, with reinforcement learning in the loop.')
+    .description('Distills large neural networks into small ones, with reinforcement learning in the loop.')
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print help; after a command, help and examples for it')
     .helpCommand('help [command]', 'print help for a command')
@@ -66,7 +66,7 @@ Exit codes: 0 done, 1 failed while running, 2 something in your input to mend, 1
 
   command(
     'quickstart [folder]',
-    'train small teachers on generated images, distil them, compare',
+    'train small teachers on generated images, distill them, compare',
     `
 Trains three teachers, each good at a part of the classes, then the same student three times: without
 teachers, with equal weights, and with an agent that learns whom to trust. Needs no data and no network.
@@ -88,7 +88,7 @@ Examples:
     'init [folder]',
     'write a commented manifest to start from',
     `
-Writes a set for generated images: teacher.yaml trains a teacher, manifest.yaml distils a student from it.
+Writes a set for generated images: teacher.yaml trains a teacher, manifest.yaml distills a student from it.
 Files that are there already are left alone.
 
 Examples:

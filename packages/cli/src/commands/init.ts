@@ -7,7 +7,7 @@ import { table } from '../text.js';
 
 const files = [
   { from: 'manifests/starter/teacher.yaml', to: 'teacher.yaml', what: 'trains a teacher' },
-  { from: 'manifests/starter/manifest.yaml', to: 'manifest.yaml', what: 'distils a student from two of them' },
+  { from: 'manifests/starter/manifest.yaml', to: 'manifest.yaml', what: 'distills a student from two of them' },
   { from: 'manifest.schema.json', to: 'manifest.schema.json', what: 'for completion in editors' },
 ];
 
