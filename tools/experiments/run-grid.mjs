@@ -1,11 +1,12 @@
 // Runs the grid of a protocol, arm by arm and seed by seed, a process and a result file each. What has a file is not run again,
-// so a grid that was stopped goes on where it was, on another machine too.
+// so a grid that was stopped goes on where it was, on another machine too; a run that was killed in the middle is resumed from
+// its checkpoint where the system's temporary folder still has it.
 //
 //   node tools/experiments/run-grid.mjs docs/results/cifar10-mtkd [WORKERS=1]
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { readLog } from '@retort/core';
@@ -29,15 +30,15 @@ const jobs = seeds
 console.log(`${jobs.length} of ${seeds.length * Object.keys(arms).length} runs to do`);
 
 async function runJob({ seed, arm, file }) {
-  const run = mkdtempSync(join(tmpdir(), 'retort-grid-'));
+  // By commit: a run of other code is not gone on with.
+  const run = join(tmpdir(), 'retort-grid', commit, basename(resolve(folder)), `${arm}-seed-${seed}`);
   const settings = [`seed=${seed}`, ...arms[arm]].flatMap((setting) => ['--set', setting]);
-  const began = performance.now();
+  const args = existsSync(join(run, 'manifest.lock.yaml'))
+    ? ['resume', run]
+    : ['train', join(root, manifest), ...settings, '--folder', run];
   const code = await new Promise((done) => {
-    const args = [join(root, 'packages/cli/dist/main.js'), 'train', join(root, manifest), ...settings];
-    const child = spawn(process.execPath, [...args, '--folder', run, '--quiet'], {
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
-    child.on('close', done);
+    const command = [join(root, 'packages/cli/dist/main.js'), ...args, '--quiet'];
+    spawn(process.execPath, command, { stdio: ['ignore', 'ignore', 'inherit'] }).on('close', done);
   });
   if (code === 0) {
     const log = readLog(run);
@@ -50,18 +51,19 @@ async function runJob({ seed, arm, file }) {
       commit,
       machine: `${cpus()[0].model}, node ${process.version}`,
       backend: log.find(({ type }) => type === 'backend').name,
-      seconds: Math.round((performance.now() - began) / 1000),
+      // Of training, evaluations left out.
+      seconds: Math.round(log.reduce((sum, event) => sum + (event.type === 'epoch' ? event.seconds : 0), 0)),
       last: scalars(results.last),
       best: scalars(results.best),
       weights: log.findLast(({ type }) => type === 'epoch').weights,
     };
     writeFileSync(file, `${JSON.stringify(result, undefined, 1)}\n`);
+    rmSync(run, { recursive: true });
     console.log(`${arm}, seed ${seed}: test top-1 ${result.last['test/top-1']} in ${result.seconds} s`);
   } else {
     console.log(`${arm}, seed ${seed}: failed with ${code}`);
     process.exitCode = 1;
   }
-  rmSync(run, { recursive: true, force: true });
 }
 
 await Promise.all(
