@@ -142,7 +142,9 @@ function describeIssue(
 ): Issue[] {
   const at = [...path, ...(issue.path as (string | number)[])];
   if (issue.code === 'unrecognized_keys') {
-    const names = [...furtherNames, ...Object.keys(objectAt(schema, issue.path)?.shape ?? {})];
+    const known = Object.keys(objectAt(schema, issue.path)?.shape ?? {});
+    // `locked` is for runs to write, not for people.
+    const names = [...furtherNames, ...known.filter((name) => name !== 'locked')];
     return issue.keys.map((key) => ({ path: [...at, key], message: `unknown key; ${nearestHint(key, names)}` }));
   }
   const isMissing = valueAt(value, issue.path) === undefined;
