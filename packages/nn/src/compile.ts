@@ -10,28 +10,50 @@ export interface CompileOptions {
   verifyReplay?: number;
 }
 
+/** What a backend offers that records a step on its first call and replays it afterwards. */
+interface ReplayingBackend {
+  compileStep<I extends TensorMap, O extends TensorMap>(
+    step: (inputs: I) => O,
+    variables: Record<string, tf.Variable>,
+  ): (inputs: I) => O;
+}
+
+/** How far a replayed result may be from the plain one, relative to 1 or the result: folding constants moves last bits. */
+const replayTolerance = 1e-4;
+
 /**
  * Makes a step that a backend may record once and replay. The step is synchronous, reads and assigns only the listed variables,
  * and takes everything that changes between calls as tensor arguments. Tensors it makes and does not return are disposed.
  *
- * The backends here run the step as it is. With `verifyReplay`, a step that breaks the contract (a captured counter, a random
- * draw, an unlisted variable) is found out, because running it again from the same state gives something else.
+ * A backend with a `compileStep` replays the step; on the others it runs as it is. With `verifyReplay`, a step that breaks the
+ * contract (a captured counter, a random draw, an unlisted variable) is found out, because running it again from the same state
+ * gives something else.
  */
 export function compile<I extends TensorMap, O extends TensorMap>(
   step: (inputs: I) => O,
   { variables, verifyReplay = 0 }: CompileOptions,
 ): (inputs: I) => O {
   let toVerify = verifyReplay;
-  const run = (inputs: I): O => tf.tidy(() => step(inputs));
+  const plain = (inputs: I): O => tf.tidy(() => step(inputs));
+  let compiled: { backend: tf.KernelBackend; run: (inputs: I) => O; replays: boolean } | undefined;
+  const current = () => {
+    const backend = tf.backend();
+    if (compiled?.backend !== backend) {
+      const replayed = (backend as Partial<ReplayingBackend>).compileStep?.(step, variables);
+      compiled = { backend, run: replayed ?? plain, replays: replayed !== undefined };
+    }
+    return compiled;
+  };
   return (inputs) => {
+    const { run, replays } = current();
     if (toVerify === 0) return run(inputs);
     toVerify--;
     return tf.tidy(() => {
       const before = Object.values(variables).map((variable) => variable.clone());
-      const first = { ...read(run(inputs)), ...read(variables) };
+      const first = { ...read(plain(inputs)), ...read(variables) };
       Object.values(variables).forEach((variable, i) => variable.assign(before[i]));
       const outputs = run(inputs);
-      compare(first, { ...read(outputs), ...read(variables) });
+      compare(first, { ...read(outputs), ...read(variables) }, replays ? replayTolerance : 0);
       return outputs;
     });
   };
@@ -41,9 +63,15 @@ function read(tensors: TensorMap): Record<string, tf.TypedArray> {
   return Object.fromEntries(Object.entries(tensors).map(([key, tensor]) => [key, tensor.dataSync().slice()]));
 }
 
-function compare(first: Record<string, tf.TypedArray>, second: Record<string, tf.TypedArray>): void {
+function compare(first: Record<string, tf.TypedArray>, second: Record<string, tf.TypedArray>, tolerance: number): void {
   for (const [key, values] of Object.entries(first)) {
-    const at = values.findIndex((value, i) => !Object.is(value, second[key][i]));
+    const at = values.findIndex((value, i) => {
+      const other = second[key][i];
+      return (
+        !Object.is(value, other) &&
+        !(tolerance > 0 && Math.abs(value - other) <= tolerance * Math.max(1, Math.abs(value)))
+      );
+    });
     if (at >= 0) {
       throw new RunError(
         `the step is not a function of its inputs: "${key}" was ${values[at]} and on replay ${second[key][at]}`,

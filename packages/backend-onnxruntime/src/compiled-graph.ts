@@ -1,0 +1,92 @@
+import { createHash } from 'node:crypto';
+import { encodeModel, type ModelConstant, type ModelValue } from './onnx-model.js';
+import { createSession, type NativeSession, type SessionOptions } from './native-session.js';
+import type { NumberedGraph, Value } from './recording.js';
+
+export interface CompiledGraph {
+  session: NativeSession;
+  /** Milliseconds it took to compile. */
+  milliseconds: number;
+}
+
+/** Compiled graphs by structure, the least recently used dropped first. */
+export class GraphCache {
+  readonly #graphs = new Map<string, CompiledGraph>();
+  readonly #size: number;
+  readonly #options: SessionOptions;
+  hits = 0;
+  misses = 0;
+  compileMilliseconds = 0;
+
+  constructor(size: number, options: SessionOptions) {
+    this.#size = size;
+    this.#options = options;
+  }
+
+  get count(): number {
+    return this.#graphs.size;
+  }
+
+  /** The compiled form of a graph. @throws Error naming the tfjs kernel behind the node that onnxruntime refuses */
+  find(graph: NumberedGraph): CompiledGraph {
+    const key = createHash('sha1').update(graph.key).digest('base64');
+    const known = this.#graphs.get(key);
+    if (known) {
+      this.hits++;
+      this.#graphs.delete(key);
+      this.#graphs.set(key, known);
+      return known;
+    }
+    this.misses++;
+    const began = performance.now();
+    const compiled = { session: compile(graph, this.#options), milliseconds: performance.now() - began };
+    this.compileMilliseconds += compiled.milliseconds;
+    this.#graphs.set(key, compiled);
+    for (const [oldest, { session }] of this.#graphs) {
+      if (this.#graphs.size <= this.#size) break;
+      session.dispose();
+      this.#graphs.delete(oldest);
+    }
+    return compiled;
+  }
+
+  dispose(): void {
+    for (const { session } of this.#graphs.values()) session.dispose();
+    this.#graphs.clear();
+  }
+}
+
+function compile(graph: NumberedGraph, options: SessionOptions): NativeSession {
+  const describe = (value: Value): ModelValue => ({
+    name: graph.names.get(value)!,
+    type: value.type,
+    shape: value.shape,
+  });
+  const model = encodeModel(
+    graph.nodes.map(({ op, inputs, outputs, attributes }, n) => ({
+      op,
+      inputs: inputs.map((input) => (input ? graph.names.get(input)! : '')),
+      outputs: outputs.map((output) => graph.names.get(output)!),
+      attributes,
+      name: `n${n}`,
+    })),
+    graph.inputs.map(describe),
+    graph.outputs.map(describe),
+    graph.constants.map(({ value, data }): ModelConstant => ({ ...describe(value), data })),
+  );
+  try {
+    return createSession(model, options);
+  } catch (error) {
+    throw explain(error, graph);
+  }
+}
+
+/** An error of onnxruntime with the kernel behind the node that it names. */
+export function explain(error: unknown, graph: NumberedGraph): Error {
+  const message = error instanceof Error ? error.message : String(error);
+  const number = /\bn(\d+)(?:_\d+)?\b/.exec(message)?.[1];
+  const node = number === undefined ? undefined : graph.nodes[Number(number)];
+  return new Error(node ? `${node.kernel}: onnxruntime refuses ${node.op}: ${message}` : `onnxruntime: ${message}`, {
+    cause: error,
+  });
+}

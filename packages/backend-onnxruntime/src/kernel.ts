@@ -1,0 +1,68 @@
+import * as tf from '@tensorflow/tfjs';
+import type { OnnxRuntimeBackend } from './backend.js';
+import { runOnCpu } from './cpu-kernel.js';
+
+export const backendName = 'onnxruntime';
+
+type Inputs = Record<string, tf.TensorInfo>;
+/** undefined: ONNX has no form for these inputs and attributes, and tfjs's cpu kernel answers. */
+type Outputs = tf.TensorInfo | tf.TensorInfo[] | undefined;
+
+/** A kernel as a value: what it records for its inputs and attributes. */
+export interface OnnxKernel {
+  name: string;
+  record(inputs: Inputs, attributes: Record<string, never>, backend: OnnxRuntimeBackend): Outputs;
+  /** It records for strings, complex numbers and empty tensors too; the cpu kernel answers these otherwise. */
+  anyTensor: boolean;
+}
+
+/**
+ * Types a kernel's inputs and attributes.
+ *
+ * @param record emits nodes and returns `backend.output(value)`, one per output tensor; undefined leaves the call to tfjs's cpu
+ *   kernel
+ */
+export function kernel<I extends object = { x: tf.TensorInfo }, A extends object = object>(
+  name: string,
+  record: (inputs: I, attributes: A, backend: OnnxRuntimeBackend) => Outputs,
+  { anyTensor = false } = {},
+): OnnxKernel {
+  return { name, record: record as unknown as OnnxKernel['record'], anyTensor };
+}
+
+/** Registers a kernel with tfjs. */
+export function registerOnnxKernel({ name, record, anyTensor }: OnnxKernel): void {
+  tf.registerKernel({
+    kernelName: name,
+    backendName,
+    kernelFunc: ({ inputs, attrs, backend }) => {
+      const onnx = backend as OnnxRuntimeBackend;
+      const obstacle = tensorsOf(inputs as Inputs)
+        .map(obstacleIn)
+        .find(Boolean);
+      if (!obstacle || anyTensor) {
+        onnx.begin(describe(name, inputs as Inputs));
+        const outputs = record(inputs as Inputs, (attrs ?? {}) as Record<string, never>, onnx);
+        if (outputs) return outputs;
+      }
+      return runOnCpu(name, inputs as tf.NamedTensorInfoMap, attrs, onnx, obstacle && `${name} of ${obstacle}`);
+    },
+  });
+}
+
+function tensorsOf(inputs: Inputs): (tf.TensorInfo | undefined)[] {
+  return Object.values(inputs).flat();
+}
+
+/** What keeps a tensor out of ONNX graphs. */
+function obstacleIn(tensor: tf.TensorInfo | undefined): string | undefined {
+  if (tensor?.dtype === 'string') return 'strings';
+  if (tensor?.dtype === 'complex64') return 'complex numbers';
+  return tensor?.shape.includes(0) ? 'an empty tensor' : undefined;
+}
+
+function describe(name: string, inputs: Inputs): string {
+  return `${name}(${tensorsOf(inputs)
+    .map((tensor) => (tensor ? `${tensor.dtype}[${tensor.shape.join()}]` : ''))
+    .join(', ')})`;
+}

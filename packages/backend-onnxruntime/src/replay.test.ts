@@ -1,0 +1,118 @@
+import * as tf from '@tensorflow/tfjs';
+import { expectClose } from '@retort-tools/testing';
+import type { OnnxRuntimeBackend } from './index.js';
+import { register } from './index.js';
+
+const backend = () => tf.backend() as OnnxRuntimeBackend;
+
+beforeAll(async () => {
+  register();
+  await tf.setBackend('onnxruntime');
+  await tf.ready();
+});
+
+/** One step of momentum on ½‖Wx − y‖²: variables in and out, a fed batch, a constant and an output. */
+function momentumStep() {
+  const variables = {
+    weights: tf.variable(tf.tensor2d([1, -2, 0.5, 3], [2, 2])),
+    velocity: tf.variable(tf.zeros<tf.Rank.R2>([2, 2])),
+  };
+  const step = ({ x, y }: Record<string, tf.Tensor>) => {
+    const { value, grads } = tf.variableGrads(
+      () =>
+        tf
+          .matMul(x as tf.Tensor2D, variables.weights as tf.Tensor as tf.Tensor2D)
+          .sub(y)
+          .square()
+          .mean() as tf.Scalar,
+      [variables.weights],
+    );
+    const velocity = variables.velocity.mul(0.9).add<tf.Tensor2D>(grads[variables.weights.name]);
+    variables.velocity.assign(velocity);
+    variables.weights.assign(variables.weights.sub(velocity.mul(0.1)));
+    return { loss: value };
+  };
+  return { variables, step };
+}
+
+const batch = (i: number, rows = 3) => ({
+  x: tf.tensor2d(
+    Array.from({ length: rows * 2 }, (_, j) => Math.sin(i + j)),
+    [rows, 2],
+  ),
+  y: tf.tensor2d(
+    Array.from({ length: rows * 2 }, (_, j) => Math.cos(i - j)),
+    [rows, 2],
+  ),
+});
+
+describe('compileStep', () => {
+  it('does what the step does, call after call, also for a smaller last batch', async () => {
+    const [plain, replayed] = [momentumStep(), momentumStep()];
+    const run = backend().compileStep(replayed.step, replayed.variables);
+    for (const [i, rows] of [3, 3, 3, 2, 3, 2].entries()) {
+      const expected = tf.tidy(() => plain.step(batch(i, rows)));
+      const actual = run(batch(i, rows));
+      await expectClose(actual.loss, expected.loss);
+      await expectClose(replayed.variables.weights, plain.variables.weights);
+      await expectClose(replayed.variables.velocity, plain.variables.velocity);
+    }
+  });
+
+  it('runs the code of a step once per shape, one graph a call, and leaves no tensors', () => {
+    const { variables, step } = momentumStep();
+    let calls = 0;
+    const run = backend().compileStep((inputs: Record<string, tf.Tensor>) => {
+      calls++;
+      return step(inputs);
+    }, variables);
+    const fed = batch(1);
+    tf.dispose(run(fed));
+    const [tensors, ids, runs] = [tf.memory().numTensors, backend().numDataIds(), backend().statistics().runs];
+    for (let i = 0; i < 5; i++) tf.dispose(run(fed));
+    expect(calls).toBe(1);
+    expect([tf.memory().numTensors, backend().numDataIds()]).toEqual([tensors, ids]);
+    expect(backend().statistics().runs).toBe(runs + 5);
+    expect(backend().statistics().fallbacks).toEqual({});
+  });
+
+  it('leaves a copy of a variable alone', async () => {
+    const { variables, step } = momentumStep();
+    const run = backend().compileStep(step, variables);
+    tf.dispose(run(batch(1)));
+    const copy = variables.weights.clone();
+    const before = (await copy.data()).slice();
+    tf.dispose(run(batch(2)));
+    await expectClose(copy, before);
+    expect(Array.from(await variables.weights.data())).not.toEqual(Array.from(before));
+  });
+
+  it('gives every call its own numbers for inputs that pass through, and keeps variables that are only read', async () => {
+    const scale = tf.variable(tf.scalar(2));
+    const run = backend().compileStep(
+      ({ x }: Record<string, tf.Tensor>) => ({ same: x.clone(), scaled: x.mul(scale) }),
+      { scale },
+    );
+    for (const value of [1, 2, 3]) {
+      const { same, scaled } = run({ x: tf.scalar(value) });
+      await expectClose(same, [value]);
+      await expectClose(scaled, [2 * value]);
+    }
+    scale.assign(tf.scalar(5));
+    await expectClose(run({ x: tf.scalar(3) }).scaled, [15]);
+  });
+
+  it('goes on running a step that reads something back', async () => {
+    const total = tf.variable(tf.scalar(0));
+    const run = backend().compileStep(
+      ({ x }: Record<string, tf.Tensor>) => {
+        const [read] = x.mul(2).dataSync();
+        total.assign(total.add(read));
+        return {};
+      },
+      { total },
+    );
+    for (const value of [1, 2, 3]) run({ x: tf.scalar(value) });
+    await expectClose(total, [12]);
+  });
+});

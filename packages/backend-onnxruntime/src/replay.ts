@@ -1,0 +1,126 @@
+import * as tf from '@tensorflow/tfjs';
+import type { Data, OnnxRuntimeBackend } from './backend.js';
+import type { Value } from './recording.js';
+
+export type TensorMap = Record<string, tf.Tensor>;
+
+/** A recorded step: one graph, and where its inputs come from and its outputs go. */
+interface Program {
+  run(inputs: TensorMap): TensorMap;
+}
+
+/** Constants of a step up to this size become part of its graph, where onnxruntime can fold them. */
+const largestConstant = 4096;
+
+/**
+ * A step that is recorded on its first call with given input shapes and replayed afterwards without running any of its code.
+ *
+ * @param step synchronous; reads and assigns the listed variables only; reads nothing back
+ * @param variables by name; their values go in and come out
+ */
+export function compileStep<I extends TensorMap, O extends TensorMap>(
+  backend: OnnxRuntimeBackend,
+  step: (inputs: I) => O,
+  variables: Record<string, tf.Variable>,
+): (inputs: I) => O {
+  const programs = new Map<string, Program | 'plain'>();
+  return (inputs) => {
+    const key = Object.entries(inputs)
+      .map(([name, { shape, dtype }]) => `${name}:${dtype}[${shape.join()}]`)
+      .join();
+    const known = programs.get(key);
+    if (known === 'plain') return tf.tidy(() => step(inputs));
+    if (known) return known.run(inputs) as O;
+    backend.flush();
+    const sources = sourcesOf(backend, inputs, variables);
+    const runs = backend.statistics().runs;
+    const outputs = tf.tidy(() => step(inputs));
+    // A step that read something back ran in pieces, and has to go on doing so.
+    const whole = backend.statistics().runs === runs;
+    programs.set(key, whole ? capture(backend, sources, outputs, variables) : 'plain');
+    backend.flush();
+    return outputs;
+  };
+}
+
+type Source = { kind: 'input' | 'variable'; name: string };
+
+/** What the data behind each input and variable is called, before the step moves the variables. */
+function sourcesOf(backend: OnnxRuntimeBackend, inputs: TensorMap, variables: TensorMap): Map<Data, Source> {
+  const entries = (kind: Source['kind'], tensors: TensorMap) =>
+    Object.entries(tensors).map(([name, { dataId }]): [Data, Source] => [backend.dataOf(dataId), { kind, name }]);
+  return new Map([...entries('variable', variables), ...entries('input', inputs)]);
+}
+
+function capture(
+  backend: OnnxRuntimeBackend,
+  sources: Map<Data, Source>,
+  outputs: TensorMap,
+  variables: Record<string, tf.Variable>,
+): Program {
+  const sourceOf = (value: Value) => sources.get((value.from as { source: Data }).source);
+  const results = { output: outputs, variable: variables as TensorMap };
+  const wanted = Object.entries(results).flatMap(([kind, tensors]) =>
+    Object.entries(tensors).map(([name, tensor]) => ({
+      kind,
+      name,
+      shape: tensor.shape,
+      dtype: tensor.dtype,
+      value: backend.value(tensor),
+    })),
+  );
+  // A variable that the step left alone is neither computed nor assigned.
+  const moved = wanted.filter(({ kind, value }) => kind === 'output' || value.from.kind === 'node');
+  const graph = backend.pendingGraph(
+    moved.map(({ value }) => value),
+    (value) => sourceOf(value) === undefined && value.shape.reduce((size, n) => size * n, 1) <= largestConstant,
+  );
+  const feeds = graph.inputs.map((value) => ({
+    name: graph.names.get(value)!,
+    type: value.type,
+    shape: value.shape,
+    source: sourceOf(value),
+    data: (value.from as { source: Data }).source,
+  }));
+  const fetches = moved.map(({ kind, name, shape, dtype, value }) => ({
+    kind,
+    name,
+    shape,
+    dtype,
+    value,
+    fetch: graph.names.get(value)!,
+  }));
+
+  return {
+    run(inputs) {
+      const numbers = backend.run(
+        graph,
+        feeds.map(({ source, data }) => {
+          if (!source) return backend.valuesOf(data);
+          const { dataId } = source.kind === 'input' ? inputs[source.name] : variables[source.name];
+          return backend.readSync(dataId);
+        }),
+      );
+      const made: TensorMap = {};
+      for (const { kind, name, shape, dtype, value, fetch } of fetches) {
+        // Handed through unchanged.
+        const direct = value.from.kind === 'node' ? undefined : sourceOf(value);
+        if (direct) {
+          made[name] = inputs[direct.name]?.clone() ?? variables[direct.name].clone();
+          continue;
+        }
+        const values = numbers[fetch];
+        if (kind === 'variable' && backend.replaceValues(variables[name].dataId, values)) continue;
+        const tensor = tf
+          .engine()
+          .makeTensorFromTensorInfo({ dataId: backend.write(values, shape, dtype), shape, dtype });
+        if (kind === 'output') made[name] = tensor;
+        else {
+          variables[name].assign(tensor);
+          tensor.dispose();
+        }
+      }
+      return made;
+    },
+  };
+}
