@@ -16,7 +16,7 @@ export interface Batch extends BatchAddress {
   size: number;
   /** [B] sample numbers within the split's source, stable over epochs. */
   index: Int32Array;
-  /** [B] which augmented view of the sample this is; 0 without augmentation. */
+  /** [B] which view of the sample this is: 0 without augmentation, else the epoch + 1. */
   view: Int32Array;
   inputs: {
     /** [B, H, W, 3] float32, pixels in [0, 1]. */

@@ -113,7 +113,7 @@ describe('imageDataset', () => {
     const address = { split: 'train', epoch: 2, step: 0 } as const;
     const augmented = await dataset.batch(address);
     const plain = await dataset.batch(address, { augment: false });
-    expect([...augmented.view]).toEqual(Array(16).fill(2));
+    expect([...augmented.view]).toEqual(Array(16).fill(3));
     expect([...plain.view]).toEqual(Array(16).fill(0));
     expect(plain.index).toEqual(augmented.index);
     const bytes = [...plain.index].flatMap((index) => [...pixelsOf('train', index)]);

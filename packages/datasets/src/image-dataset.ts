@@ -87,7 +87,7 @@ export function imageDataset(
       step,
       size,
       index: Int32Array.from(samples, ({ index }) => index),
-      view: new Int32Array(size).fill(isAugmented ? epoch : 0),
+      view: new Int32Array(size).fill(isAugmented ? epoch + 1 : 0),
       inputs: { image: { data: image, shape: [size, ...imageShape] } },
       targets: { label: { data: Int32Array.from(samples, ({ label }) => label), shape: [size] } },
     };
