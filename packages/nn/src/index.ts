@@ -6,7 +6,7 @@ import { sgd } from './sgd.js';
 export { adamw, createAdamw } from './adamw.js';
 export { batchNorm } from './batch-norm.js';
 export type { BatchNormVariables } from './batch-norm.js';
-export { compile } from './compile.js';
+export { compile, endPiece } from './compile.js';
 export type { CompileOptions, TensorMap } from './compile.js';
 export { batchTensors, loadVariables, saveVariables, toHost, toTensor } from './host-tensors.js';
 export { loadLayersModel, modelWithTaps, saveLayersModel } from './layers-model-files.js';

@@ -10,7 +10,7 @@ import {
   type UpdateReport,
   z,
 } from '@retort/core';
-import { loadVariables, saveVariables } from '@retort/nn';
+import { endPiece, loadVariables, saveVariables } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { drawNoise } from './distribution.js';
 import { boxScale } from './gaussian.js';
@@ -190,7 +190,15 @@ export const ddpg = definePart('agent', {
         const memory = replay;
         const steps = pending * given.updates;
         pending = 0;
-        return tf.tidy(() => meanReport(Array.from({ length: steps }, () => tf.tidy(() => learnOnce(memory)))));
+        return tf.tidy(() =>
+          meanReport(
+            Array.from({ length: steps }, () => {
+              const report = tf.tidy(() => learnOnce(memory));
+              endPiece();
+              return report;
+            }),
+          ),
+        );
       },
       get memoryTensors() {
         return replay ? Object.keys(replay.variables).length : 0;

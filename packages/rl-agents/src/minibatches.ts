@@ -1,4 +1,5 @@
 import type { Random, UpdateReport } from '@retort/core';
+import { endPiece } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 
 /**
@@ -14,6 +15,8 @@ export function eachMinibatch(
   random: Random,
   step: (indices: tf.Tensor1D) => UpdateReport,
 ): UpdateReport {
+  // What minibatches share, such as advantages, is computed once and fed to all.
+  endPiece();
   return tf.tidy(() => {
     const size = Math.min(batchSize, rows);
     const reports: UpdateReport[] = [];
@@ -21,6 +24,7 @@ export function eachMinibatch(
       const order = random.shuffle(Int32Array.from({ length: rows }, (_, i) => i));
       for (let start = 0; start + size <= rows; start += size) {
         reports.push(tf.tidy(() => step(tf.tensor1d(order.slice(start, start + size), 'int32'))));
+        endPiece();
       }
     }
     return meanReport(reports);
