@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { interval, mean, meanAndDeviation } from './statistics.mjs';
+import { interval, meanAndDeviation } from './statistics.mjs';
 
 const folder = process.argv[2];
 const { arms, seeds } = parse(readFileSync(join(folder, 'protocol.yaml'), 'utf8'));
@@ -15,8 +15,8 @@ const runs = readdirSync(join(folder, 'runs')).map((name) =>
 const find = (arm, seed) => runs.find((run) => run.arm === arm && run.seed === seed);
 const accuracy = (run, student) => 100 * run[student]['test/top-1'];
 
-console.log('| weighting | n | last epoch, top-1 % | best on validation, top-1 % | seconds |');
-console.log('| --- | --: | --: | --: | --: |');
+console.log('| weighting | n | last epoch, top-1 % | best on validation, top-1 % |');
+console.log('| --- | --: | --: | --: |');
 for (const arm of Object.keys(arms)) {
   const done = seeds.map((seed) => find(arm, seed)).filter(Boolean);
   if (done.length === 0) continue;
@@ -26,9 +26,7 @@ for (const arm of Object.keys(arms)) {
       2,
     ),
   );
-  console.log(
-    `| ${arm} | ${done.length} | ${last} | ${best} | ${mean(done.map(({ seconds }) => seconds)).toFixed(0)} |`,
-  );
+  console.log(`| ${arm} | ${done.length} | ${last} | ${best} |`);
 }
 
 console.log('\n| paired difference, points | n | last epoch | best on validation |');
