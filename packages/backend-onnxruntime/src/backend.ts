@@ -240,7 +240,7 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
     graph: NumberedGraph,
     values: readonly tf.backend_util.BackendValues[],
   ): Record<string, tf.backend_util.BackendValues> {
-    const { session } = this.cache.find(graph);
+    const session = this.cache.find(graph);
     const { Tensor } = loadOnnxRuntime();
     const feeds = Object.fromEntries(
       graph.inputs.map((input, i) => [

@@ -3,15 +3,11 @@ import { encodeModel, type ModelConstant, type ModelValue } from './onnx-model.j
 import { createSession, type NativeSession, type SessionOptions } from './native-session.js';
 import type { NumberedGraph, Value } from './recording.js';
 
-export interface CompiledGraph {
-  session: NativeSession;
-  /** Milliseconds it took to compile. */
-  milliseconds: number;
-}
-
 /** Compiled graphs by structure, the least recently used dropped first. */
 export class GraphCache {
-  readonly #graphs = new Map<string, CompiledGraph>();
+  readonly #sessions = new Map<string, NativeSession>();
+  /** Digests of graphs that are run again and again: a key can be megabytes of constants. */
+  readonly #digests = new WeakMap<NumberedGraph, string>();
   readonly #size: number;
   readonly #options: SessionOptions;
   hits = 0;
@@ -24,35 +20,39 @@ export class GraphCache {
   }
 
   get count(): number {
-    return this.#graphs.size;
+    return this.#sessions.size;
   }
 
   /** The compiled form of a graph. @throws Error naming the tfjs kernel behind the node that onnxruntime refuses */
-  find(graph: NumberedGraph): CompiledGraph {
-    const key = createHash('sha1').update(graph.key).digest('base64');
-    const known = this.#graphs.get(key);
+  find(graph: NumberedGraph): NativeSession {
+    let digest = this.#digests.get(graph);
+    if (digest === undefined) {
+      digest = createHash('sha1').update(graph.key).digest('base64');
+      this.#digests.set(graph, digest);
+    }
+    const known = this.#sessions.get(digest);
     if (known) {
       this.hits++;
-      this.#graphs.delete(key);
-      this.#graphs.set(key, known);
+      this.#sessions.delete(digest);
+      this.#sessions.set(digest, known);
       return known;
     }
     this.misses++;
     const began = performance.now();
-    const compiled = { session: compile(graph, this.#options), milliseconds: performance.now() - began };
-    this.compileMilliseconds += compiled.milliseconds;
-    this.#graphs.set(key, compiled);
-    for (const [oldest, { session }] of this.#graphs) {
-      if (this.#graphs.size <= this.#size) break;
+    const compiled = compile(graph, this.#options);
+    this.compileMilliseconds += performance.now() - began;
+    this.#sessions.set(digest, compiled);
+    for (const [oldest, session] of this.#sessions) {
+      if (this.#sessions.size <= this.#size) break;
       session.dispose();
-      this.#graphs.delete(oldest);
+      this.#sessions.delete(oldest);
     }
     return compiled;
   }
 
   dispose(): void {
-    for (const { session } of this.#graphs.values()) session.dispose();
-    this.#graphs.clear();
+    for (const session of this.#sessions.values()) session.dispose();
+    this.#sessions.clear();
   }
 }
 

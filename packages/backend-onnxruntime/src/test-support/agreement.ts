@@ -1,5 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
-import { register, type OnnxRuntimeBackend } from '../index.js';
+import type { OnnxRuntimeBackend } from '../index.js';
+
+export { useOnnxRuntime } from './against-cpu.js';
 
 /** A tensor to be made anew on each backend. */
 export interface Input {
@@ -34,14 +36,6 @@ export function integers(seed: number, shape: number[], low = -9, high = 10): In
 
 export function booleans(seed: number, shape: number[]): Input {
   return { values: integers(seed, shape, 0, 2).values, shape, dtype: 'bool' };
-}
-
-/** Makes both backends ready. */
-export async function useOnnxRuntime(): Promise<void> {
-  tf.env().set('IS_TEST', true);
-  register();
-  await tf.setBackend('onnxruntime');
-  await tf.ready();
 }
 
 interface Outcome {
