@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { encodeModel, type ModelConstant, type ModelValue } from './onnx-model.js';
 import { createSession, type NativeSession, type SessionOptions } from './native-session.js';
+import { nodesWebgpuRefuses } from './webgpu.js';
 import type { NumberedGraph, Value } from './recording.js';
 
 /** Compiled graphs by structure, the least recently used dropped first. */
@@ -75,7 +76,7 @@ function compile(graph: NumberedGraph, options: SessionOptions): NativeSession {
     graph.constants.map(({ value, data }): ModelConstant => ({ ...describe(value), data })),
   );
   try {
-    return createSession(model, options);
+    return createSession(model, options, nodesWebgpuRefuses(graph.nodes));
   } catch (error) {
     throw explain(error, graph);
   }
@@ -84,7 +85,7 @@ function compile(graph: NumberedGraph, options: SessionOptions): NativeSession {
 /** An error of onnxruntime with the kernel behind the node that it names. */
 export function explain(error: unknown, graph: NumberedGraph): Error {
   const message = error instanceof Error ? error.message : String(error);
-  const number = /\bn(\d+)(?:_\d+)?\b/.exec(message)?.[1];
+  const number = /\bn(\d+)(?:_\w+)?\b/.exec(message)?.[1];
   const node = number === undefined ? undefined : graph.nodes[Number(number)];
   return new Error(node ? `${node.kernel}: onnxruntime refuses ${node.op}: ${message}` : `onnxruntime: ${message}`, {
     cause: error,

@@ -18,6 +18,7 @@ export interface SessionOptions {
 
 interface Binding {
   binding: {
+    listSupportedBackends(): { name: string; bundled: boolean }[];
     InferenceSession: new () => {
       loadModel(buffer: ArrayBufferLike, offset: number, length: number, options: OrtSession.SessionOptions): void;
       run(feeds: Feeds, fetches: Record<string, OrtTensor | null>, options: object): Record<string, OrtTensor>;
@@ -53,7 +54,11 @@ export function loadOnnxRuntime(): NonNullable<typeof loaded> {
 }
 
 /** Compiles a model. @throws Error of onnxruntime when it refuses the model */
-export function createSession(model: Uint8Array, options: SessionOptions): NativeSession {
+export function createSession(
+  model: Uint8Array,
+  options: SessionOptions,
+  forceCpuNodeNames: string[] = [],
+): NativeSession {
   const { native } = loadOnnxRuntime();
   native.initOrt();
   const session = new native.binding.InferenceSession();
@@ -62,7 +67,11 @@ export function createSession(model: Uint8Array, options: SessionOptions): Nativ
     interOpNumThreads: 1,
     executionMode: 'sequential',
     graphOptimizationLevel: options.graphOptimizationLevel,
-    executionProviders: options.executionProviders,
+    executionProviders: options.executionProviders.map((name) =>
+      name === 'webgpu' && forceCpuNodeNames.length > 0
+        ? ({ name, forceCpuNodeNames } as OrtSession.ExecutionProviderConfig)
+        : name,
+    ),
     // Errors are thrown; there is no need to print them too.
     logSeverityLevel: 4,
   });
