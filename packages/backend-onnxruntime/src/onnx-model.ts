@@ -1,10 +1,10 @@
 /**
- * Writes ONNX models: the part of the protobuf format (onnx.proto, IR version 8) that recorded graphs need. Values are bytes in
+ * Writes ONNX models: the part of the protobuf format (onnx.proto) that recorded graphs need. Values are bytes in
  * chunks, joined once at the end.
  */
 
-/** ONNX element types (TensorProto.DataType); float64 is for steps inside a kernel. */
-export const elementTypes = { float32: 1, int32: 6, int64: 7, bool: 9, float64: 11 } as const;
+/** ONNX element types (TensorProto.DataType); float64 is for steps inside a kernel, uint8 for pixels of exported networks. */
+export const elementTypes = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9, float64: 11 } as const;
 export type ElementType = keyof typeof elementTypes;
 
 export type AttributeValue = number | string | readonly number[] | { float: number } | { floats: readonly number[] };
@@ -22,11 +22,22 @@ export interface ModelNode {
 export interface ModelValue {
   name: string;
   type: ElementType;
-  shape: readonly number[];
+  /** Names are free sizes. */
+  shape: readonly (number | string)[];
 }
 
 export interface ModelConstant extends ModelValue {
+  shape: readonly number[];
   data: Uint8Array;
+}
+
+/** What a file says about itself. */
+export interface ModelHeader {
+  opset: number;
+  name: string;
+  producer?: { name: string; version: string };
+  documentation?: string;
+  metadata?: Readonly<Record<string, string>>;
 }
 
 /** Opset the graphs are written for. */
@@ -38,18 +49,37 @@ export function encodeModel(
   inputs: readonly ModelValue[],
   outputs: readonly ModelValue[],
   constants: readonly ModelConstant[],
+  header: ModelHeader = { opset, name: 'recorded' },
 ): Uint8Array {
   const graph = [
     ...nodes.flatMap((node) => message(1, encodeNode(node))),
-    ...text(2, 'recorded'),
+    ...text(2, header.name),
     ...constants.flatMap((constant) => message(5, encodeConstant(constant))),
     ...inputs.flatMap((input) => message(11, encodeValue(input))),
     ...outputs.flatMap((output) => message(12, encodeValue(output))),
   ];
-  return Buffer.concat([...integer(1, 8), ...message(7, graph), ...message(8, [...text(1, ''), ...integer(2, opset)])]);
+  return encodeFile(graph, header);
 }
 
-type Chunks = Uint8Array[];
+/** The bytes of a model around those of its graph. */
+export function encodeFile(graph: Chunks, { opset, producer, documentation, metadata = {} }: ModelHeader): Uint8Array {
+  return Buffer.concat([
+    ...integer(1, irVersion(opset)),
+    ...(producer ? [...text(2, producer.name), ...text(3, producer.version)] : []),
+    ...(documentation === undefined ? [] : text(6, documentation)),
+    ...message(7, graph),
+    ...message(8, [...text(1, ''), ...integer(2, opset)]),
+    ...Object.entries(metadata).flatMap(([key, value]) => message(14, [...text(1, key), ...text(2, value)])),
+  ]);
+}
+
+/** The file format that came with an opset: older software reads older files. */
+function irVersion(opset: number): number {
+  const firstOpsets = [15, 19, 21, 23];
+  return 7 + firstOpsets.filter((first) => opset >= first).length;
+}
+
+export type Chunks = Uint8Array[];
 
 function encodeNode({ op, inputs, outputs, attributes, name }: ModelNode): Chunks {
   return [
@@ -80,7 +110,7 @@ function encodeConstant({ name, type, shape, data }: ModelConstant): Chunks {
 }
 
 function encodeValue({ name, type, shape }: ModelValue): Chunks {
-  const dimensions = shape.flatMap((size) => message(1, integer(1, size)));
+  const dimensions = shape.flatMap((size) => message(1, typeof size === 'number' ? integer(1, size) : text(2, size)));
   const tensor = [...integer(1, elementTypes[type]), ...message(2, dimensions)];
   return [...text(1, name), ...message(2, message(1, tensor))];
 }
@@ -94,7 +124,7 @@ function bytes(field: number, content: Uint8Array): Chunks {
   return [varint(field * 8 + 2), varint(content.length), content];
 }
 
-function text(field: number, content: string): Chunks {
+export function text(field: number, content: string): Chunks {
   return bytes(field, Buffer.from(content));
 }
 
