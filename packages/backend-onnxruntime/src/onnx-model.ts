@@ -22,12 +22,15 @@ export interface ModelNode {
 export interface ModelValue {
   name: string;
   type: ElementType;
-  /** Names are free sizes. */
+  shape: readonly number[];
+}
+
+/** An input or output of a model; sizes that are free are names. */
+export interface ModelPort extends Omit<ModelValue, 'shape'> {
   shape: readonly (number | string)[];
 }
 
 export interface ModelConstant extends ModelValue {
-  shape: readonly number[];
   data: Uint8Array;
 }
 
@@ -46,8 +49,8 @@ export const opset = 17;
 /** The bytes of a model. */
 export function encodeModel(
   nodes: readonly ModelNode[],
-  inputs: readonly ModelValue[],
-  outputs: readonly ModelValue[],
+  inputs: readonly ModelPort[],
+  outputs: readonly ModelPort[],
   constants: readonly ModelConstant[],
   header: ModelHeader = { opset, name: 'recorded' },
 ): Uint8Array {
@@ -109,7 +112,7 @@ function encodeConstant({ name, type, shape, data }: ModelConstant): Chunks {
   ];
 }
 
-function encodeValue({ name, type, shape }: ModelValue): Chunks {
+function encodeValue({ name, type, shape }: ModelPort): Chunks {
   const dimensions = shape.flatMap((size) => message(1, typeof size === 'number' ? integer(1, size) : text(2, size)));
   const tensor = [...integer(1, elementTypes[type]), ...message(2, dimensions)];
   return [...text(1, name), ...message(2, message(1, tensor))];
