@@ -1,4 +1,5 @@
 import type { Scalar, Tensor1D, Tensor4D, Variable } from '@tensorflow/tfjs';
+import type { Batch } from './batch.js';
 import type { BatchTensors, NetworkOutput, OutputShapes } from './network-output.js';
 import type { Seeds } from './seeds.js';
 
@@ -19,6 +20,11 @@ export interface Loss {
   readonly state?: Record<string, Variable>;
   /** [H, W, K] of `adapted`, for a loss that hands it out. */
   readonly adaptedShape?: number[];
+  /**
+   * Learns `state` from the train split before the first step of a new run. A resumed run has it from its checkpoint. The pass gives
+   * every sample once, as the first epoch sees it, with the outputs of the loss's own teacher; whoever runs the pass disposes them.
+   */
+  fit?(pass: AsyncIterable<{ teacher: NetworkOutput; batch: Batch }>): Promise<void>;
   apply(
     student: NetworkOutput,
     teacher: NetworkOutput | undefined,
@@ -34,6 +40,8 @@ export interface LossContext {
   /** The teacher's outputs; undefined for a loss without a teacher. */
   teacher?: OutputShapes;
   teacherId?: string;
+  /** Class names in label order, for losses that keep something per class. */
+  classes?: string[];
   seeds: Seeds;
   /** Where the loss stands in the manifest: `losses[2]`. */
   path: string;

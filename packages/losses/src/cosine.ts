@@ -2,6 +2,7 @@ import { defineLoss, type LossContext, z } from '@retort/core';
 import * as tf from '@tensorflow/tfjs';
 import { uniformVariable } from './initialize.js';
 import { incomparable, shapeOf } from './shapes.js';
+import { unitRows } from './unit-rows.js';
 
 /** One minus the cosine of the two embeddings. */
 export const cosine = defineLoss({
@@ -43,21 +44,12 @@ function adapt(embedding: tf.Tensor2D, { kernel, bias }: Record<string, tf.Varia
 }
 
 /**
- * 1 − ⟨a, b⟩ / (‖a‖ ‖b‖), each norm at least 1e-8: a zero vector gives 1 and no gradient.
+ * 1 − ⟨a, b⟩ / (‖a‖ ‖b‖). A zero vector gives 1 and no gradient.
  *
  * @param a [B, D]
  * @param b [B, D]
  * @returns [B] in [0, 2]
  */
 export function cosineDistance(a: tf.Tensor2D, b: tf.Tensor2D): tf.Tensor1D {
-  return tf.tidy(() => {
-    const norm = (x: tf.Tensor2D) => x.square().sum(1).maximum(1e-16).sqrt();
-    return tf.sub(
-      1,
-      a
-        .mul(b)
-        .sum(1)
-        .div(norm(a).mul(norm(b))),
-    ) as tf.Tensor1D;
-  });
+  return tf.tidy(() => tf.sub(1, unitRows(a).mul(unitRows(b)).sum(1)) as tf.Tensor1D);
 }

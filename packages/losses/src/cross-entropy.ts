@@ -1,6 +1,6 @@
-import { defineLoss, InputError, z } from '@retort/core';
+import { defineLoss, z } from '@retort/core';
 import * as tf from '@tensorflow/tfjs';
-import { shapeOf } from './shapes.js';
+import { labelsOf, shapeOf } from './shapes.js';
 
 /** Cross-entropy of the student against the labels: the task loss. */
 export const crossEntropy = defineLoss({
@@ -18,8 +18,8 @@ export const crossEntropy = defineLoss({
   create: ({ labelSmoothing }, context) => {
     shapeOf('cross-entropy', context, 'student', 'logits', ['C']);
     return {
-      apply: (student, _teacher, { label }) => {
-        if (!label) throw new InputError(`${context.path}: loss "cross-entropy" needs labels, the data set gives none`);
+      apply: (student, _teacher, batch) => {
+        const label = labelsOf('cross-entropy', context, batch);
         return { perSample: crossEntropyPerSample(student.logits!, label, labelSmoothing) };
       },
     };

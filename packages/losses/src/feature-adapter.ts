@@ -1,7 +1,7 @@
 import type { Random } from '@retort/core';
 import { batchNorm, resizeFeatureMap } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
-import { uniformVariable } from './initialize.js';
+import { constantVariable, uniformVariable } from './initialize.js';
 
 /** Maps a student's feature map into a teacher's space. */
 export interface FeatureAdapter {
@@ -49,8 +49,4 @@ export function createFeatureAdapter(from: number[], to: number[], random: Rando
       }),
     dispose: () => tf.dispose([variables, state]),
   };
-}
-
-function constantVariable(size: number, value: number, trainable: boolean): tf.Variable {
-  return tf.tidy(() => tf.variable(tf.fill([size], value), trainable));
 }

@@ -3,7 +3,18 @@ import { plugin } from './index.js';
 
 it('registers its losses with a description for every option', () => {
   const parts = new Registry().use(plugin).list('loss');
-  expect(parts.map(({ part }) => part.name)).toEqual(['cross-entropy', 'kd', 'fitnet', 'cosine']);
+  expect(parts.map(({ part }) => part.name)).toEqual([
+    'cross-entropy',
+    'kd',
+    'dkd',
+    'dist',
+    'fitnet',
+    'spatial-kl',
+    'attention-transfer',
+    'cosine',
+    'rkd',
+    'nd',
+  ]);
   for (const { part } of parts) {
     for (const option of Object.values(part.options.shape)) expect(option.description).toMatch(/\.$/);
   }

@@ -1,20 +1,45 @@
 import { definePlugin } from '@retort/core';
+import { attentionTransfer } from './attention-transfer.js';
 import { cosine } from './cosine.js';
 import { crossEntropy } from './cross-entropy.js';
+import { decoupledDistillation } from './decoupled-distillation.js';
+import { dist } from './dist.js';
 import { fitnet } from './fitnet.js';
 import { knowledgeDistillation } from './knowledge-distillation.js';
+import { normDirection } from './norm-direction.js';
+import { relationalDistillation } from './relational-distillation.js';
+import { spatialKl } from './spatial-kl.js';
 
+export { attentionDistance, attentionTransfer } from './attention-transfer.js';
 export { cosine, cosineDistance } from './cosine.js';
 export { crossEntropy, crossEntropyPerSample } from './cross-entropy.js';
+export { decoupledDistillation, decoupledKl } from './decoupled-distillation.js';
+export { dist, interClassDistance, intraClassDistance } from './dist.js';
+export { createEmbeddingAdapter } from './embedding-adapter.js';
+export type { EmbeddingAdapter } from './embedding-adapter.js';
 export { createFeatureAdapter } from './feature-adapter.js';
 export type { FeatureAdapter } from './feature-adapter.js';
 export { fitnet, meanSquareDifference } from './fitnet.js';
 export { knowledgeDistillation, softenedKl } from './knowledge-distillation.js';
+export { standardizeLogits } from './logit-standardization.js';
+export { normDirection, normDirectionDistance } from './norm-direction.js';
+export { angleRelation, distanceRelation, relationalDistillation } from './relational-distillation.js';
+export { spatialDivergence, spatialKl } from './spatial-kl.js';
 
 /** Task and distillation losses. */
 export const plugin = definePlugin({
   name: '@retort/losses',
   register(registry) {
-    registry.add(crossEntropy).add(knowledgeDistillation).add(fitnet).add(cosine);
+    registry
+      .add(crossEntropy)
+      .add(knowledgeDistillation)
+      .add(decoupledDistillation)
+      .add(dist)
+      .add(fitnet)
+      .add(spatialKl)
+      .add(attentionTransfer)
+      .add(cosine)
+      .add(relationalDistillation)
+      .add(normDirection);
   },
 });

@@ -14,3 +14,8 @@ export function uniformVariable(shape: number[], fanIn: number, random: Random):
     ),
   );
 }
+
+/** A vector variable of one value. */
+export function constantVariable(size: number, value: number, trainable: boolean): tf.Variable {
+  return tf.tidy(() => tf.variable(tf.fill([size], value), trainable));
+}

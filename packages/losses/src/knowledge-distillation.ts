@@ -1,7 +1,8 @@
 import { defineLoss, z } from '@retort/core';
 import { untaped } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
-import { incomparable, shapeOf } from './shapes.js';
+import { standardizeLogits, standardizeOption } from './logit-standardization.js';
+import { checkSameClasses } from './shapes.js';
 
 /** KL divergence from teacher to student at a raised temperature (Hinton, Vinyals & Dean 2015, §2). */
 export const knowledgeDistillation = defineLoss({
@@ -14,17 +15,21 @@ export const knowledgeDistillation = defineLoss({
       .positive()
       .default(4)
       .describe('Softens both distributions. The loss is multiplied by its square, so gradients keep their size.'),
+    standardize: standardizeOption,
   }),
-  create: ({ temperature }, context) => {
-    const [classes] = shapeOf('kd', context, 'student', 'logits', ['C']);
-    const [teacherClasses] = shapeOf('kd', context, 'teacher', 'logits', ['C']);
-    if (classes !== teacherClasses) {
-      throw incomparable('kd', context, 'logits', 'compares the same classes', [
-        "map the teacher's classes onto the data set's, or leave the teacher out of this loss",
-      ]);
-    }
+  create: ({ temperature, standardize }, context) => {
+    checkSameClasses('kd', context);
+    const prepared = standardize ? standardizeLogits : (logits: tf.Tensor2D) => logits;
     return {
-      apply: (student, teacher) => ({ perSample: softenedKl(student.logits!, teacher!.logits!, temperature) }),
+      apply: (student, teacher) => ({
+        perSample: tf.tidy(() =>
+          softenedKl(
+            prepared(student.logits!),
+            untaped(() => prepared(teacher!.logits!)),
+            temperature,
+          ),
+        ),
+      }),
     };
   },
 });

@@ -1,4 +1,5 @@
-import { InputError, type LossContext } from '@retort/core';
+import { type BatchTensors, InputError, type LossContext } from '@retort/core';
+import type { Tensor1D } from '@tensorflow/tfjs';
 
 /**
  * The shape of an output that a loss reads, batch axis left out.
@@ -22,6 +23,31 @@ export function shapeOf(
       : `${context.path}: ${nameOf(whose, context)} gives no "${output}", ${needed}`,
     { hints: [offers(whose, context), `name another output: ${context.path}.${whose}`] },
   );
+}
+
+/**
+ * Both logits must be [B, C] of the same classes.
+ *
+ * @throws InputError naming both shapes
+ */
+export function checkSameClasses(loss: string, context: LossContext): void {
+  const [classes] = shapeOf(loss, context, 'student', 'logits', ['C']);
+  const [teacherClasses] = shapeOf(loss, context, 'teacher', 'logits', ['C']);
+  if (classes !== teacherClasses) {
+    throw incomparable(loss, context, 'logits', 'compares the same classes', [
+      "map the teacher's classes onto the data set's, or leave the teacher out of this loss",
+    ]);
+  }
+}
+
+/**
+ * The labels [B] of a batch.
+ *
+ * @throws InputError where the data set gives none
+ */
+export function labelsOf(loss: string, { path }: LossContext, { label }: BatchTensors): Tensor1D {
+  if (!label) throw new InputError(`${path}: loss "${loss}" needs labels, the data set gives none`);
+  return label;
 }
 
 /** An error about two outputs that cannot be compared. */
