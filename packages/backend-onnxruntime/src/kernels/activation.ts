@@ -1,5 +1,6 @@
 import type { OnnxRuntimeBackend } from '../backend.js';
 import type { Value } from '../recording.js';
+import { squash } from './expression.js';
 
 /** The activation at the end of tfjs's fused kernels. `alpha` (of prelu) broadcasts against x. */
 export function activate(
@@ -22,7 +23,7 @@ export function activate(
     case 'elu':
       return backend.emit('Elu', [x], shape);
     case 'sigmoid':
-      return backend.emit('Sigmoid', [x], shape);
+      return squash(backend, 'Sigmoid', x);
     case 'leakyrelu':
       return backend.emit('LeakyRelu', [x], shape, { alpha: { float: leakyreluAlpha } });
     case 'prelu':

@@ -21,6 +21,11 @@ export function apply(
   return backend.emit(op, inputs, shape, { type, ...attributes });
 }
 
+/** Tanh or Sigmoid, kept within ±1: onnxruntime computes them as quotients of polynomials, which pass 1 by one or two units. */
+export function squash(backend: OnnxRuntimeBackend, op: 'Tanh' | 'Sigmoid', x: Value): Value {
+  return apply(backend, 'Clip', [apply(backend, op, [x]), backend.scalar(-1), backend.scalar(1)]);
+}
+
 /** ONNX's own conversion: to bool is `≠ 0`, to int32 truncates and is undefined for what int32 does not hold. */
 export function convert(backend: OnnxRuntimeBackend, value: Value, type: ElementType): Value {
   return value.type === type ? value : apply(backend, 'Cast', [value], type, { to: elementTypes[type] });

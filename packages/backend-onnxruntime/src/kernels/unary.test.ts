@@ -112,6 +112,17 @@ describe('unary kernels', () => {
     expectValues(runOnnx([low], tf.softplus)[0].values, low.values.map(closedForms.softplus), tolerance);
   });
 
+  it.each([
+    ['tanh', tf.tanh, -1, 1],
+    ['sigmoid', tf.sigmoid, 0, 1],
+    ['fused sigmoid', (x: tf.Tensor) => tf.fused.matMul({ a: x, b: [[1]] as never, activation: 'sigmoid' }), 0, 1],
+  ] as [string, Unary, number, number][])('%s never leaves its bounds, not by a unit', (_, operation, low, high) => {
+    const values = Array.from({ length: 8001 }, (_, i) => i / 200 - 20);
+    const [outcome] = runOnnx([{ values, shape: [values.length, 1], dtype: 'float32' }], operation);
+    expect(Math.min(...outcome.values)).toBeGreaterThanOrEqual(low);
+    expect(Math.max(...outcome.values)).toBeLessThanOrEqual(high);
+  });
+
   it('rounds halves to even', () => {
     const values = [-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 3.5];
     const [rounded] = runOnnx([{ values, shape: [7], dtype: 'float32' }], tf.round);

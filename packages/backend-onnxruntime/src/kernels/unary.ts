@@ -3,7 +3,7 @@ import type { OnnxRuntimeBackend } from '../backend.js';
 import type { OnnxKernel } from '../kernel.js';
 import type { ElementType } from '../onnx-model.js';
 import type { Value } from '../recording.js';
-import { apply, arithmetic, castTo, convert, result } from './expression.js';
+import { apply, arithmetic, castTo, convert, result, squash } from './expression.js';
 
 interface UnaryTypes {
   /** Types the recorder takes; others are computed as float32 and converted back, as in tfjs's typed arrays. */
@@ -124,11 +124,11 @@ export const unaryKernels: OnnxKernel[] = [
   // Halves to the even neighbor, in both.
   operator(tf.Round),
   operator(tf.Selu),
-  operator(tf.Sigmoid),
+  unary(tf.Sigmoid, (backend, x) => squash(backend, 'Sigmoid', x)),
   operator(tf.Sin),
   operator(tf.Sinh),
   operator(tf.Sqrt),
-  operator(tf.Tanh),
+  unary(tf.Tanh, (backend, x) => squash(backend, 'Tanh', x)),
   unary(tf.Exp, exp, { ...numbers, gives: 'float32' }),
   unary(tf.Expm1, expm1),
   unary(tf.Tan, tan),
