@@ -1,6 +1,8 @@
+import { fileURLToPath } from 'node:url';
+
 /** Shared by every package: TypeScript through swc, native ES modules, workspace packages resolved to their sources. */
 export default {
-  testEnvironment: 'node',
+  testEnvironment: fileURLToPath(new URL('jest.environment.mjs', import.meta.url)),
   testMatch: ['<rootDir>/src/**/*.test.ts'],
   testTimeout: 120_000,
   extensionsToTreatAsEsm: ['.ts'],

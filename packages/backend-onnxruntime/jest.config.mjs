@@ -1,3 +1,1 @@
-import preset from '../../jest.preset.mjs';
-
-export default { ...preset, testEnvironment: '<rootDir>/jest.environment.mjs' };
+export { default } from '../../jest.preset.mjs';

@@ -2,12 +2,16 @@
 import * as tf from '@tensorflow/tfjs';
 
 /** Backends every tensor test runs on. */
-export const backends = ['cpu', 'wasm'] as const;
+export const backends = ['cpu', 'wasm', 'onnxruntime'] as const;
 
 /** Registers the named backend if need be and makes it current. */
 export async function useBackend(name: (typeof backends)[number]): Promise<void> {
   if (name === 'wasm') {
     const { register } = await import('@retort/backend-wasm');
+    register();
+  }
+  if (name === 'onnxruntime') {
+    const { register } = await import('@retort/backend-onnxruntime');
     register();
   }
   // Silences tfjs's advertisement for its node backend.
