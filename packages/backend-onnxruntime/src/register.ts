@@ -1,3 +1,3 @@
-import { register } from './index.js';
+import { register } from './registration.js';
 
 register();

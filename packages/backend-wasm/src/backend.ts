@@ -17,8 +17,11 @@ export const wasmBackend = definePart('backend', {
       await tf.ready();
       const threads = getThreadsCount();
       const simd = (await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT')) ? 'SIMD' : 'no SIMD';
+      const version = `tfjs wasm ${version_wasm}`;
       return {
-        description: `tfjs wasm ${version_wasm}, ${simd}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+        description: `${version}, ${simd}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+        version,
+        threads,
       };
     },
   }),

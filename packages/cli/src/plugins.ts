@@ -1,4 +1,5 @@
 import type { Plugin } from '@retort/core';
+import { plugin as onnxruntime } from '@retort/backend-onnxruntime';
 import { plugin as wasm } from '@retort/backend-wasm';
 import { plugin as datasets } from '@retort/datasets';
 import { plugin as losses } from '@retort/losses';
@@ -10,4 +11,15 @@ import { plugin as teachers } from '@retort/teachers';
 import { plugin as mtkd } from '@retort/trainer-mtkd';
 
 /** Every part that comes with Retort. */
-export const plugins: readonly Plugin[] = [wasm, nn, datasets, models, teachers, losses, metrics, agents, mtkd];
+export const plugins: readonly Plugin[] = [
+  onnxruntime,
+  wasm,
+  nn,
+  datasets,
+  models,
+  teachers,
+  losses,
+  metrics,
+  agents,
+  mtkd,
+];

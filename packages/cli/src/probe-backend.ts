@@ -1,21 +1,22 @@
 /** Started by `retort doctor` in a process of its own for each backend: node probe-backend.js NAME. Prints one line of JSON. */
 import * as tf from '@tensorflow/tfjs';
-import { createRegistry, messageOf, Random, startBackend } from '@retort/core';
+import { createRegistry, messageOf, Random, resolvePart, startBackend } from '@retort/core';
 import { plugins } from './plugins.js';
 
 /** What a backend has to say for itself. */
-export type Probe = { starts: true; description: string; imagesPerSecond: number } | { starts: false; reason: string };
+export type Probe =
+  | { starts: true; description: string; threads?: number; details: string[]; imagesPerSecond: number }
+  | { starts: false; reason: string };
 
 const SECONDS = 2;
 const IMAGES = 8;
 
 async function probe(name: string): Promise<Probe> {
-  let description = '';
   try {
-    await startBackend(createRegistry(plugins), name, (event) => {
-      if (event.type === 'backend') description = event.reason.replace('asked for; ', '');
-    });
-    return { starts: true, description, imagesPerSecond: await measure() };
+    const registry = createRegistry(plugins);
+    const reference = resolvePart(registry, 'backend', name);
+    const { description, threads, details = [] } = await startBackend(registry, reference, () => undefined);
+    return { starts: true, description, threads, details, imagesPerSecond: await measure() };
   } catch (error) {
     return { starts: false, reason: messageOf(error).replace(/^backend: \S+ cannot be used: /, '') };
   }

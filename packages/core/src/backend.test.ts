@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { coreBackends, startBackend, type ImportModule } from './backend.js';
 import type { RunEvent } from './events.js';
 import { definePart, Registry } from './registry.js';
+import { resolvePart } from './resolve-manifest.js';
 
 /** What importing @tensorflow/tfjs-node does: it registers a backend called `tensorflow`. The real one cannot be installed here. */
 function standIn(): void {
@@ -19,10 +20,11 @@ const missing: ImportModule = async (specifier) => {
   throw Object.assign(new Error(`Cannot find package '${specifier}'`), { code: 'ERR_MODULE_NOT_FOUND' });
 };
 
-async function start(registry: Registry, name: string) {
+async function start(registry: Registry, name: unknown) {
   const events: RunEvent[] = [];
-  const started = await startBackend(registry, name, (event) => events.push(event));
-  return { started, events };
+  const reference = resolvePart(registry, 'backend', name);
+  const { reference: took, ...start } = await startBackend(registry, reference, (event) => events.push(event));
+  return { started: took.use, options: took.options, start, events };
 }
 
 beforeAll(async () => {
@@ -95,6 +97,50 @@ describe('auto', () => {
   });
 });
 
+describe('a number of threads', () => {
+  const threaded = (asked: unknown[]) =>
+    definePart('backend', {
+      name: 'onnxruntime',
+      summary: '',
+      options: z.strictObject({ threads: z.int().max(64).default(1) }),
+      create: (options) => ({
+        async start() {
+          asked.push(options);
+          return { description: `${options.threads} threads`, threads: options.threads };
+        },
+      }),
+    });
+
+  it('asked of auto goes to the backend it takes, if that has a choice', async () => {
+    const asked: unknown[] = [];
+    const registry = registryWith(missing).add(threaded(asked));
+    const { started, options, start: said } = await start(registry, { use: 'auto', threads: 2 });
+    expect(asked).toEqual([{ threads: 2 }]);
+    expect({ started, options, threads: said.threads }).toEqual({
+      started: 'onnxruntime',
+      options: { threads: 2 },
+      threads: 2,
+    });
+    // cpu has none to choose.
+    expect(await start(registryWith(missing), { use: 'auto', threads: 2 })).toMatchObject({
+      started: 'cpu',
+      options: {},
+      start: { threads: 1 },
+    });
+  });
+
+  it('is checked like any option', async () => {
+    const registry = registryWith(missing).add(threaded([]));
+    await expect(start(registry, { use: 'onnxruntime', threads: 0.5 })).rejects.toThrow(
+      'backend.threads: expected int; got 0.5',
+    );
+    await expect(start(registry, { use: 'onnxruntime', thread: 2 })).rejects.toThrow(
+      'backend.thread: unknown key; did you mean "threads"?',
+    );
+    await expect(start(registry, { use: 'cpu', threads: 2 })).rejects.toThrow('backend.threads: unknown key');
+  });
+});
+
 describe('a backend asked for', () => {
   it('is taken whatever else there is', async () => {
     const { started, events } = await start(
@@ -115,7 +161,7 @@ describe('a backend asked for', () => {
 
   it('is named with the nearest when there is none of that name', async () => {
     await expect(start(registryWith(missing), 'tensorflo')).rejects.toThrow(
-      'backend: none is called "tensorflo"; did you mean "tensorflow"? choose from: auto, tensorflow-gpu, tensorflow, cpu',
+      'backend.use: no backend is called "tensorflo"; did you mean "tensorflow"? choose from: auto, tensorflow-gpu, tensorflow, cpu',
     );
   });
 });

@@ -106,6 +106,12 @@ describe('settings', () => {
     });
   });
 
+  it('set an option of a part that is left out because it has a default', () => {
+    expect(set('backend.threads=2').backend).toEqual({ use: 'auto', threads: 2 });
+    expect(set('backend=wasm', 'backend.threads=2').backend).toEqual({ use: 'wasm', threads: 2 });
+    expect(set('run.logEvery=5').run).toEqual({ logEvery: 5 });
+  });
+
   it('swap a part by its name, or one key of it', () => {
     expect(set('agent=ppo').agent).toBe('ppo');
     expect(set('agent.use=ppo').agent).toEqual({ use: 'ppo' });

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { isMap, isNode, isSeq, LineCounter, parse, parseDocument } from 'yaml';
+import type { z } from 'zod';
 import { InputError, messageOf } from './errors.js';
 import { manifestSchema } from './manifest.js';
 
@@ -108,9 +109,7 @@ export function applySettings(source: ManifestSource, settings: readonly string[
       const entry = Array.isArray(target) ? entryIndex(target, key, setting) : key;
       const container = target as Record<string | number, unknown>;
       if (i === keys.length - 1) container[entry] = parsed;
-      // `agent: ppo` is short for `agent: { use: ppo }`.
-      else if (typeof container[entry] === 'string') container[entry] = { use: container[entry] };
-      else if (typeof container[entry] !== 'object' || container[entry] === null) container[entry] = {};
+      else container[entry] = withPlaceFor(container[entry] ?? (i === 0 ? presetOf(key) : undefined));
       target = container[entry];
       path.push(entry);
     });
@@ -121,6 +120,19 @@ export function applySettings(source: ManifestSource, settings: readonly string[
     return setting === undefined ? source.where(path) : `--set ${setting}`;
   };
   return { ...source, value, where };
+}
+
+/** A value that keys can be set in. */
+function withPlaceFor(value: unknown): unknown {
+  // `agent: ppo` is short for `agent: { use: ppo }`.
+  if (typeof value === 'string') return { use: value };
+  return typeof value === 'object' && value !== null ? value : {};
+}
+
+/** The part that a section left out of the manifest stands for: `backend.threads=2` sets an option of `auto`. */
+function presetOf(section: string): unknown {
+  const preset = (manifestSchema.shape as Record<string, z.ZodType>)[section]?.safeParse(undefined);
+  return typeof preset?.data === 'string' ? preset.data : undefined;
 }
 
 function entryIndex(list: unknown[], key: string, setting: string): number {

@@ -36,7 +36,9 @@ export const manifestSchema = z.strictObject({
   name: identifier.describe('Name of the run; its folder is runs/NAME unless run.folder says otherwise.'),
   description: z.string().optional().describe('For people.'),
   seed: z.int().nonnegative().default(1).describe('Root of every random stream.'),
-  backend: z.string().default('auto').describe('auto takes the fastest that is installed; `retort doctor` lists them.'),
+  backend: partReference('backend')
+    .prefault('auto')
+    .describe('auto takes the fastest that is installed; `retort doctor` lists them.'),
   plugins: z.array(z.string()).default([]).describe('Packages or files that register further parts.'),
   dataset: partReference('dataset'),
   student: partReference('student'),
@@ -67,7 +69,10 @@ export const manifestSchema = z.strictObject({
       baseFolder: z.string(),
       fingerprints: z.record(z.string(), z.string()),
       versions: z.record(z.string(), z.string()),
-      backend: z.string(),
+      backend: z
+        .union([z.string(), z.looseObject({ use: z.string() })])
+        .describe('The one that was started, its options spelled out.'),
+      threads: z.int().optional().describe('CPU threads it computed on.'),
     })
     .optional()
     .describe('Written into manifest.lock.yaml by a run; not for manifests.'),

@@ -13,9 +13,24 @@ import type { Teacher, TeacherContext } from './teacher.js';
 import type { Trainer, TrainerContext } from './trainer.js';
 import type { Reward, RewardContext, Weighting, WeightingContext } from './weighting.js';
 
-/** A backend that a run can be put on. `start` makes it tfjs's current backend and says with what. */
+/** What a backend says when it has started. */
+export interface BackendStart {
+  /** A line for people: versions, threads. */
+  description: string;
+  /** The library that computes, and its version: `onnxruntime 1.30.0`. */
+  version?: string;
+  /** CPU threads it computes on. Results repeat bit for bit at a fixed number. */
+  threads?: number;
+  /** What else could be asked of it on this machine, a line each, for `retort doctor`. */
+  details?: string[];
+  /** Of `auto`: the backend it took. */
+  took?: PartReference<'backend'>;
+}
+
+/** A backend that a run can be put on. */
 export interface Backend {
-  start(): Promise<{ description: string }>;
+  /** Makes it tfjs's current backend. @throws Error whose first line says why it cannot be had */
+  start(): Promise<BackendStart>;
 }
 
 /**
@@ -23,7 +38,7 @@ export interface Backend {
  * `declare module '@retort/core' { interface PartKinds { schedule: { context: …; instance: … } } }`.
  */
 export interface PartKinds {
-  backend: { context: undefined; instance: Backend };
+  backend: { context: { registry: Registry }; instance: Backend };
   dataset: { context: DatasetContext; instance: Dataset };
   student: { context: StudentContext; instance: Student };
   teacher: { context: TeacherContext; instance: Teacher };

@@ -39,7 +39,7 @@ describe('a good manifest', () => {
     });
     expect(manifest.agent).toMatchObject({ use: 'pg', options: {} });
     expect(manifest).toMatchObject({
-      backend: 'auto',
+      backend: { use: 'auto', options: {} },
       plugins: [],
       run: { checkpoint: { every: '1 epoch', keep: 2 }, logEvery: 20 },
     });

@@ -209,6 +209,11 @@ export function writtenManifest(manifest: ResolvedManifest): Record<string, unkn
   return write(manifest) as Record<string, unknown>;
 }
 
+/** One part of it, likewise. */
+export function writtenPart(reference: PartReference): Record<string, unknown> {
+  return write(reference) as Record<string, unknown>;
+}
+
 function write(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(write);
   if (typeof value !== 'object' || value === null) return value;

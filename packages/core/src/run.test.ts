@@ -99,7 +99,7 @@ describe('run', () => {
     expect(withoutTime(folder)).toEqual(events);
     const lock = readFileSync(join(folder, 'manifest.lock.yaml'), 'utf8');
     expect(lock).toContain('dataset: sha of the rings');
-    expect(lock).toMatch(/backend: cpu\n$/);
+    expect(lock).toMatch(/versions:\n +node: v.*\n +backend: tfjs 4.*\n +backend:\n +use: cpu\n +threads: 1\n$/);
   });
 
   it('is a function of its seed', async () => {
@@ -196,6 +196,72 @@ describe('resume', () => {
       hints: ['then: sha of the rings', 'now:  sha of other rings', 'bring it back, or start a new run'],
     });
     expect(existsSync(join(folder, 'run.lock'))).toBe(false);
+  });
+
+  describe('of a run on a backend with options', () => {
+    let [version, installed] = ['engine 1.0', true];
+    const asked: object[] = [];
+    const engine = definePlugin({
+      name: 'engine',
+      register: (registry) =>
+        void registry.add(
+          definePart('backend', {
+            name: 'onnxruntime',
+            summary: '',
+            options: z.strictObject({ threads: z.int().default(1), level: z.string().default('all') }),
+            create: (own) => ({
+              async start() {
+                if (!installed) throw new Error('it is not installed');
+                asked.push(own);
+                return { description: version, version, threads: own.threads };
+              },
+            }),
+          }),
+        ),
+    });
+    const withEngine: RunOptions = { ...options, plugins: [...options.plugins, engine] };
+    beforeEach(async () => {
+      [version, installed] = ['engine 1.0', true];
+      asked.length = 0;
+      const { backend: _, ...rest } = manifest();
+      await run(rest, { ...withEngine, ...stopAfter(2), set: ['backend.threads=2'] });
+    });
+
+    it('starts the one that auto had taken, with its options, and says nothing more', async () => {
+      expect(asked).toEqual([{ threads: 2, level: 'all' }]);
+      const lock = readFileSync(join(folder, 'manifest.lock.yaml'), 'utf8');
+      expect(lock).toMatch(/ {2}backend:\n +use: onnxruntime\n +threads: 2\n +level: all\n {2}threads: 2\n$/);
+      const events: RunEvent[] = [];
+      await resume(folder, { ...withEngine, onEvent: (event) => events.push(event) });
+      expect(asked).toEqual(Array(2).fill({ threads: 2, level: 'all' }));
+      expect(events[0]).toEqual({ type: 'backend', name: 'onnxruntime', reason: 'asked for; engine 1.0' });
+      expect(events.filter(({ type }) => type === 'warning')).toEqual([]);
+    });
+
+    it('warns when its library is another', async () => {
+      version = 'engine 2.0';
+      const warnings: string[] = [];
+      await resume(folder, {
+        ...withEngine,
+        onEvent: (event) => void (event.type === 'warning' && warnings.push(event.message)),
+      });
+      expect(warnings).toEqual([
+        'this run was started on engine 1.0, now engine 2.0: its numbers may differ in the last bits from those of a run that never stopped',
+      ]);
+    });
+
+    it('is refused, not put on another, when it cannot be had', async () => {
+      installed = false;
+      await expect(resume(folder, withEngine)).rejects.toMatchObject({
+        exitCode: 2,
+        message: 'backend: onnxruntime cannot be used: it is not installed',
+        hints: [expect.stringContaining('a run goes on only on the one it began on')],
+      });
+      await expect(resume(folder, options)).rejects.toMatchObject({
+        exitCode: 2,
+        message: expect.stringContaining('this run was started on the backend onnxruntime, which cannot be had now'),
+      });
+    });
   });
 
   it('is refused when the lock was edited, or when there is none', async () => {

@@ -1,8 +1,8 @@
 import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
-import { backendsPlugin, startBackend } from './backend.js';
+import { backendsPlugin, startBackend, type StartedBackend } from './backend.js';
 import { Checkpoints } from './checkpoint.js';
-import { InputError } from './errors.js';
+import { InputError, messageOf } from './errors.js';
 import type { Emit, RunEvent } from './events.js';
 import { loadPlugins } from './load-plugins.js';
 import type { ResolvedManifest } from './manifest.js';
@@ -16,7 +16,7 @@ import {
   readManifest,
 } from './manifest-source.js';
 import { type Plugin, Registry, type RunScope } from './registry.js';
-import { pluginsOf, resolveManifest, writtenManifest } from './resolve-manifest.js';
+import { pluginsOf, resolveManifest, resolvePart, writtenManifest, writtenPart } from './resolve-manifest.js';
 import { readLock, RunFolder } from './run-folder.js';
 import { Seeds } from './seeds.js';
 import type { Trainer, TrainingResult } from './trainer.js';
@@ -37,7 +37,7 @@ export interface ComposedRun {
   trainer: Trainer;
   scope: RunScope;
   seeds: Seeds;
-  backend: string;
+  backend: StartedBackend;
   baseFolder: string;
   dispose(): Promise<void>;
 }
@@ -91,10 +91,10 @@ export async function composeRun(manifest: string | object, options: ComposeOpti
 }
 
 async function compose({ manifest, registry, baseFolder, where }: LoadedManifest, emit: Emit): Promise<ComposedRun> {
-  const backend = await startBackend(registry, manifest.backend, emit);
   const scope = registry.createScope();
   const seeds = new Seeds(manifest.seed);
   try {
+    const backend = await startBackend(registry, manifest.backend, emit);
     const trainer = await scope.create(manifest.trainer, { manifest, scope, seeds, emit, baseFolder });
     return { manifest, trainer, scope, seeds, backend, baseFolder, dispose: () => scope.dispose() };
   } catch (error) {
@@ -127,7 +127,8 @@ export async function run(manifest: string | object, options: RunOptions): Promi
 /**
  * Composes the run that a run folder was made by, from its locked manifest: the same backend, data and teachers.
  *
- * @throws InputError when the folder holds no run, or the data or a teacher has changed; RunError when its lock was edited
+ * @throws InputError when the folder holds no run, its backend cannot be had, or the data or a teacher has changed; RunError when
+ *   its lock was edited
  */
 export async function composeFromRun(folderPath: string, options: ComposeOptions): Promise<ComposedRun> {
   const text = readLock(folderPath);
@@ -135,9 +136,9 @@ export async function composeFromRun(folderPath: string, options: ComposeOptions
   const { locked } = source.value as ResolvedManifest;
   if (!locked) throw new InputError(`${folderPath} has a manifest.lock.yaml without a "locked" section`);
   const loaded = await loadSource({ ...source, baseFolder: locked.baseFolder }, options.plugins);
-  // The backend that was chosen, not the wish: another one would give other bits.
-  const manifest = { ...loaded.manifest, backend: locked.backend };
-  const composed = await compose({ ...loaded, manifest }, options.onEvent ?? ignore);
+  const emit = options.onEvent ?? ignore;
+  const composed = await compose(withBackendOf(locked, loaded), emit);
+  compareBackends(locked, composed.backend, emit);
   for (const [what, fingerprint] of Object.entries(composed.trainer.fingerprints)) {
     if (locked.fingerprints[what] === fingerprint) continue;
     await composed.dispose();
@@ -150,6 +151,39 @@ export async function composeFromRun(folderPath: string, options: ComposeOptions
     });
   }
   return composed;
+}
+
+type Locked = NonNullable<ResolvedManifest['locked']>;
+
+/** The backend that was started then, not the one that was wished for: another one would give other bits. */
+function withBackendOf({ backend }: Locked, loaded: LoadedManifest): LoadedManifest {
+  const { registry, manifest } = loaded;
+  try {
+    return { ...loaded, manifest: { ...manifest, backend: resolvePart(registry, 'backend', backend) } };
+  } catch (error) {
+    const name = typeof backend === 'string' ? backend : backend.use;
+    throw new InputError(`this run was started on the backend ${name}, which cannot be had now: ${messageOf(error)}`, {
+      hints: ['a run is bit-equal on its own backend only; bring its package back, or start a new run'],
+      cause: error,
+    });
+  }
+}
+
+/** What else decides about the last bits and may have changed since. */
+function compareBackends({ versions, threads }: Locked, now: StartedBackend, emit: Emit): void {
+  const changes = [
+    ...(versions.backend !== now.version ? [`${versions.backend ?? 'unknown'}, now ${now.version ?? 'unknown'}`] : []),
+    ...(threads !== now.threads ? [`${threadsText(threads)}, now ${threadsText(now.threads)}`] : []),
+  ];
+  if (changes.length === 0) return;
+  emit({
+    type: 'warning',
+    message: `this run was started on ${changes.join('; and on ')}: its numbers may differ in the last bits from those of a run that never stopped`,
+  });
+}
+
+function threadsText(threads: number | undefined): string {
+  return threads === undefined ? 'threads unknown' : `${threads} ${threads === 1 ? 'thread' : 'threads'}`;
 }
 
 /**
@@ -221,9 +255,16 @@ function keeping(told: RunEvent[], onEvent: Emit = ignore): Emit {
 }
 
 function lockText({ manifest, trainer, backend, baseFolder }: ComposedRun): string {
+  const { reference, version, threads } = backend;
   return stringify({
     ...writtenManifest(manifest),
-    locked: { baseFolder, fingerprints: trainer.fingerprints, versions: { node: process.version }, backend },
+    locked: {
+      baseFolder,
+      fingerprints: trainer.fingerprints,
+      versions: { node: process.version, ...(version !== undefined && { backend: version }) },
+      backend: writtenPart(reference),
+      ...(threads !== undefined && { threads }),
+    },
   });
 }
 

@@ -14,7 +14,7 @@ const packages = ['@tensorflow/tfjs', '@tensorflow/tfjs-backend-wasm', 'onnxrunt
 
 export async function doctor(terminal: Terminal): Promise<number> {
   const registry = createRegistry(plugins);
-  const names = registry.list('backend').map(({ part }) => part.name);
+  const names = registry.list('backend').flatMap(({ part }) => (part.name === 'auto' ? [] : [part.name]));
   const order = (name: string) => (backendPreference as readonly string[]).indexOf(name);
   names.sort((a, b) => order(a) - order(b));
 
@@ -36,16 +36,12 @@ export async function doctor(terminal: Terminal): Promise<number> {
   if (terminal.json) {
     terminal.print(JSON.stringify({ ...system, versions, backends: probes, auto: chosen }, undefined, 2));
   } else {
-    const rows = names.map((name) => {
+    const rows = names.flatMap((name) => {
       const result = probes[name];
-      return result.starts
-        ? [
-            name,
-            'starts',
-            `${result.imagesPerSecond < 10 ? plain(result.imagesPerSecond) : count(result.imagesPerSecond)} images/s`,
-            result.description,
-          ]
-        : [name, 'no', '', result.reason];
+      if (!result.starts) return [[name, 'no', '', result.reason]];
+      const { imagesPerSecond, description, details } = result;
+      const speed = `${imagesPerSecond < 10 ? plain(imagesPerSecond) : count(imagesPerSecond)} images/s`;
+      return [[name, 'starts', speed, description], ...details.map((line) => ['', '', '', line])];
     });
     terminal.print(`\n${table(['backend', 'starts', 'speed test', ''], rows, [2])}`);
     terminal.note(

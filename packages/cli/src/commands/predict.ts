@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { extname, join, relative } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
-import { createRegistry, InputError, messageOf, readInputFile, startBackend, z } from '@retort/core';
+import { createRegistry, InputError, messageOf, readInputFile, resolvePart, startBackend, z } from '@retort/core';
 import { loadLayersModel } from '@retort/nn';
 import sharp from 'sharp';
 import { plugins } from '../plugins.js';
@@ -32,7 +32,8 @@ export async function predict(
 ): Promise<number> {
   const files = imagesIn(folder);
   const model = join(findStudent(student).student, 'model.json');
-  await startBackend(createRegistry(plugins), backend, () => undefined);
+  const registry = createRegistry(plugins);
+  await startBackend(registry, resolvePart(registry, 'backend', backend), () => undefined);
   const predictions = await classify(model, folder, files);
   if (terminal.json) {
     terminal.print(JSON.stringify(predictions, undefined, 2));

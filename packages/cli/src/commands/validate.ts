@@ -18,11 +18,16 @@ export async function validate(file: string, { set }: { set: string[] }, termina
     const estimate = await trainer.estimate();
     if (terminal.json) {
       terminal.print(
-        JSON.stringify({ manifest: file, name: manifest.name, backend: composed.backend, ...estimate }, undefined, 2),
+        JSON.stringify(
+          { manifest: file, name: manifest.name, backend: composed.backend.reference.use, ...estimate },
+          undefined,
+          2,
+        ),
       );
       return 0;
     }
     const parts: [string, PartReference | undefined][] = [
+      ['backend', composed.backend.reference],
       ['dataset', manifest.dataset],
       ['student', manifest.student],
       ...manifest.teachers.map((teacher): [string, PartReference] => [`teacher ${String(teacher.keys.id)}`, teacher]),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { backendsPlugin } from '../backend.js';
 import { partReference } from '../part-reference.js';
 import { definePart, definePlugin, Registry, type PartKind } from '../registry.js';
 
@@ -54,7 +55,7 @@ export const validating = definePlugin({
   },
 });
 
-export const validatingRegistry = () => new Registry().use(validating);
+export const validatingRegistry = () => new Registry().use(backendsPlugin).use(validating);
 
 /** Every line of it is named by some test: add at the end only. */
 export const goodManifest = `name: a-run
