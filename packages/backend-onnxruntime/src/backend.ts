@@ -1,9 +1,10 @@
 import * as tf from '@tensorflow/tfjs';
 import { explain, GraphCache } from './compiled-graph.js';
-import { loadOnnxRuntime, type SessionOptions } from './native-session.js';
+import { type DeviceTensor, loadOnnxRuntime, type SessionOptions } from './native-session.js';
 import type { ElementType } from './onnx-model.js';
 import { compileStep, type TensorMap } from './replay.js';
 import { neededNodes, numberGraph, type NumberedGraph, Recording, type Value } from './recording.js';
+import { deviceFeed, Downloads, isDeviceTensor } from './webgpu.js';
 
 export interface OnnxRuntimeOptions extends SessionOptions {
   /** Compiled graphs kept. */
@@ -20,13 +21,20 @@ export const defaultOptions: OnnxRuntimeOptions = {
   maximalNodes: 20_000,
 };
 
-/** Where the numbers of a tensor are: in host memory, or in a graph that has not run. */
+/** Numbers in host memory, or in that of a GPU. */
+export type Numbers = tf.backend_util.BackendValues | DeviceTensor;
+
+/** Where the numbers of a tensor are: in host memory, on a GPU, or in a graph that has not run. */
 export interface Data {
   dtype: tf.DataType;
   size: number;
   refCount: number;
-  /** Float32Array, Int32Array, Uint8Array (bool); strings as bytes; undefined while pending. */
+  /** Float32Array, Int32Array, Uint8Array (bool); strings as bytes; undefined while pending, and on a GPU until it is read. */
   values?: tf.backend_util.BackendValues;
+  /** The same numbers in the memory of a GPU. */
+  device?: DeviceTensor;
+  /** A replayed step is fed from it, disposed or not. */
+  retained?: boolean;
   /** The pending result. */
   value?: Value;
   /** Its feed in the recording under way. */
@@ -64,6 +72,9 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
   readonly #pending = new Set<Data>();
   readonly #fed = new Set<Data>();
   readonly #constants = new Map<string, Value>();
+  readonly #downloads: Downloads;
+  /** Data on a GPU that nobody holds any more, but the recording under way. */
+  readonly #dropped: Data[] = [];
   #bytes = 0;
   #runs = 0;
   #runMilliseconds = 0;
@@ -72,6 +83,7 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
     super();
     this.options = { ...defaultOptions, ...options };
     this.cache = new GraphCache(this.options.cacheSize, this.options);
+    this.#downloads = new Downloads(this.options);
     loadOnnxRuntime();
   }
 
@@ -174,12 +186,12 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
   flush(): void {
     const held = [...this.#pending];
     const wanted = [...new Set(held.map(({ value }) => value!))].filter(({ from }) => from.kind === 'node');
-    const results = new Map<Value, tf.backend_util.BackendValues>();
+    const results = new Map<Value, Numbers>();
     const failures = new Map<Value, unknown>();
     const compute = (outputs: Value[]): void => {
       try {
         const graph = numberGraph(neededNodes(this.#recording.nodes, outputs), outputs);
-        const fed = graph.inputs.map(({ from }) => this.valuesOf((from as { source: Data }).source));
+        const fed = graph.inputs.map(({ from }) => this.numbersOf((from as { source: Data }).source));
         const computed = this.run(graph, fed);
         for (const output of outputs) results.set(output, computed[graph.names.get(output)!]);
       } catch (error) {
@@ -191,16 +203,17 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
     for (const data of held) {
       const value = data.value!;
       // One that went through unchanged is a fed value or a constant.
-      if (value.from.kind === 'input') data.values = (value.from.source as Data).values;
+      if (value.from.kind === 'input') data.values = this.valuesOf(value.from.source as Data);
       else if (value.from.kind === 'constant') data.values = typedView(value.from.data, value.type);
       else if (failures.has(value)) data.error = failures.get(value);
-      else data.values = results.get(value);
+      else setNumbers(data, results.get(value)!);
       this.#bytes += byteLength(data);
       data.value = undefined;
     }
     this.#pending.clear();
     for (const data of this.#fed) data.feed = undefined;
     this.#fed.clear();
+    for (const data of this.#dropped.splice(0)) this.#free(data);
     this.#constants.clear();
     this.#recording = new Recording();
   }
@@ -216,9 +229,30 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
     return this.#find(dataId).values;
   }
 
-  /** The numbers behind a fed value. */
+  /** The numbers behind a fed value, wherever they are. */
+  numbersOf(data: Data): Numbers {
+    return data.device ?? data.values!;
+  }
+
+  /** The same in host memory. */
   valuesOf(data: Data): tf.backend_util.BackendValues {
-    return data.values!;
+    if (!data.values) {
+      data.values = this.#downloads.read(data.device!, data.size);
+      this.#bytes += byteLength(data);
+    }
+    return data.values;
+  }
+
+  /** Like `readSync`, but numbers on a GPU stay there. */
+  readNumbers(dataId: object): Numbers {
+    const data = this.#find(dataId);
+    if (data.value) this.flush();
+    return data.device ?? this.readSync(dataId);
+  }
+
+  /** Keeps the numbers for as long as somebody holds this data, although its tensor may be disposed. */
+  retain(data: Data): void {
+    data.retained = true;
   }
 
   /**
@@ -230,30 +264,35 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
     const computed = outputs.filter(({ from }) => from.kind === 'node');
     return numberGraph(neededNodes(this.#recording.nodes, computed), [...new Set(computed)], (value) => {
       if (value.from.kind !== 'input' || !freeze(value)) return undefined;
-      const values = (value.from.source as Data).values as Float32Array;
+      const values = this.valuesOf(value.from.source as Data) as Float32Array;
       return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
     });
   }
 
   /** Runs a graph with these numbers for its inputs, in order. */
-  run(
-    graph: NumberedGraph,
-    values: readonly tf.backend_util.BackendValues[],
-  ): Record<string, tf.backend_util.BackendValues> {
+  run(graph: NumberedGraph, values: readonly Numbers[]): Record<string, Numbers> {
     const session = this.cache.find(graph);
     const { Tensor } = loadOnnxRuntime();
     const feeds = Object.fromEntries(
-      graph.inputs.map((input, i) => [
-        graph.names.get(input)!,
-        new Tensor(input.type as 'float32', values[i] as Float32Array, input.shape),
-      ]),
+      graph.inputs.map((input, i) => {
+        const numbers = values[i];
+        return [
+          graph.names.get(input)!,
+          isDeviceTensor(numbers)
+            ? deviceFeed(numbers, input.shape)
+            : new Tensor(input.type as 'float32', numbers as Float32Array, input.shape),
+        ];
+      }),
     );
     const fetches = Object.fromEntries(graph.outputs.map((output) => [graph.names.get(output)!, null]));
     const began = performance.now();
     try {
       const results = session.run(feeds, fetches);
       return Object.fromEntries(
-        Object.entries(results).map(([name, { data }]) => [name, data as tf.backend_util.BackendValues]),
+        Object.entries(results).map(([name, tensor]) => [
+          name,
+          isDeviceTensor(tensor) ? tensor : (tensor.data as tf.backend_util.BackendValues),
+        ]),
       );
     } catch (error) {
       throw explain(error, graph);
@@ -264,11 +303,22 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
   }
 
   /** Gives a tensor new numbers in place. @returns false when another tensor shares them, or what is recorded needs the old ones */
-  replaceValues(dataId: object, values: tf.backend_util.BackendValues): boolean {
+  replaceValues(dataId: object, numbers: Numbers): boolean {
     const data = this.#find(dataId);
     if (data.refCount !== 1 || data.value || data.feed) return false;
-    data.values = values;
+    this.#bytes -= byteLength(data);
+    data.device?.dispose();
+    setNumbers(data, numbers);
+    this.#bytes += byteLength(data);
     return true;
+  }
+
+  /** A tensor of numbers that this backend takes over. */
+  adopt(numbers: Numbers, shape: number[], dtype: tf.DataType): tf.DataId {
+    if (!isDeviceTensor(numbers)) return this.write(numbers, shape, dtype);
+    const dataId = {};
+    this.#data.set(dataId, { dtype, size: sizeOf(shape), refCount: 1, device: numbers });
+    return dataId;
   }
 
   statistics(): BackendStatistics {
@@ -325,7 +375,7 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
     }
     if (data.value) this.flush();
     if (data.error) throw data.error;
-    return data.values!;
+    return this.valuesOf(data);
   }
 
   override async read(dataId: object): Promise<tf.backend_util.BackendValues> {
@@ -341,7 +391,12 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
       this.disposeData(data.complex.real.dataId, true);
       this.disposeData(data.complex.imag.dataId, true);
     }
-    if (data.values) this.#bytes -= byteLength(data);
+    this.#bytes -= byteLength(data);
+    if (data.device) {
+      // The recording under way is fed from it.
+      if (data.feed) this.#dropped.push(data);
+      else this.#free(data);
+    }
     this.#pending.delete(data);
     this.#data.delete(dataId);
     return true;
@@ -359,8 +414,11 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
     return this.#data.size;
   }
 
-  override memory(): { unreliable: boolean; numBytesInHost: number; pendingNodes: number } {
-    return { unreliable: false, numBytesInHost: this.#bytes, pendingNodes: this.#recording.nodes.length };
+  override memory(): { unreliable: boolean; numBytesInHost: number; numBytesInGPU: number; pendingNodes: number } {
+    let numBytesInGPU = 0;
+    for (const { device, size } of this.#data.values()) if (device) numBytesInGPU += 4 * size;
+    const pendingNodes = this.#recording.nodes.length;
+    return { unreliable: false, numBytesInHost: this.#bytes, numBytesInGPU, pendingNodes };
   }
 
   override async time(body: () => void): Promise<{ kernelMs: number }> {
@@ -385,6 +443,9 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
 
   override dispose(): void {
     this.cache.dispose();
+    this.#downloads.dispose();
+    for (const { device } of this.#data.values()) device?.dispose();
+    for (const { device } of this.#dropped.splice(0)) device?.dispose();
     this.#data.clear();
     this.#pending.clear();
     this.#fed.clear();
@@ -402,6 +463,13 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
 
   complexParts(dataId: object): { real: tf.TensorInfo; imag: tf.TensorInfo } {
     return this.#find(dataId).complex!;
+  }
+
+  /** Frees the memory of the GPU behind data that nobody holds. */
+  #free(data: Data): void {
+    if (data.retained) data.values ??= this.#downloads.read(data.device!, data.size);
+    data.device?.dispose();
+    data.device = undefined;
   }
 
   #find(dataId: object): Data {
@@ -423,6 +491,12 @@ function sameShape(a: readonly number[], b: readonly number[]): boolean {
 
 function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
+}
+
+function setNumbers(data: Data, numbers: Numbers): void {
+  const device = isDeviceTensor(numbers) ? numbers : undefined;
+  data.device = device;
+  data.values = device ? undefined : (numbers as tf.backend_util.BackendValues);
 }
 
 function byteLength({ values }: Data): number {

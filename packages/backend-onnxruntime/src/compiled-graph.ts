@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { encodeModel, type ModelConstant, type ModelValue } from './onnx-model.js';
-import { createSession, type NativeSession, type SessionOptions } from './native-session.js';
-import { nodesWebgpuRefuses } from './webgpu.js';
+import { createSession, type NativeSession, type Placement, type SessionOptions } from './native-session.js';
+import { nodesWebgpuRefuses, staysOnDevice } from './webgpu.js';
 import type { NumberedGraph, Value } from './recording.js';
 
 /** Compiled graphs by structure, the least recently used dropped first. */
@@ -76,10 +76,19 @@ function compile(graph: NumberedGraph, options: SessionOptions): NativeSession {
     graph.constants.map(({ value, data }): ModelConstant => ({ ...describe(value), data })),
   );
   try {
-    return createSession(model, options, nodesWebgpuRefuses(graph.nodes));
+    return createSession(model, options, placement(graph, options));
   } catch (error) {
     throw explain(error, graph);
   }
+}
+
+/** What a GPU provider leaves to the processor, and what it keeps. */
+function placement(graph: NumberedGraph, { executionProviders }: SessionOptions): Placement {
+  if (!executionProviders.includes('webgpu')) return {};
+  return {
+    onCpu: nodesWebgpuRefuses(graph.nodes),
+    onDevice: graph.outputs.filter(staysOnDevice).map((value) => graph.names.get(value)!),
+  };
 }
 
 /** An error of onnxruntime with the kernel behind the node that it names. */

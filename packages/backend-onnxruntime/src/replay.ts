@@ -82,6 +82,7 @@ function capture(
     source: sourceOf(value),
     data: (value.from as { source: Data }).source,
   }));
+  for (const { source, data } of feeds) if (!source) backend.retain(data);
   const fetches = moved.map(({ kind, name, shape, dtype, value }) => ({
     kind,
     name,
@@ -96,9 +97,9 @@ function capture(
       const numbers = backend.run(
         graph,
         feeds.map(({ source, data }) => {
-          if (!source) return backend.valuesOf(data);
+          if (!source) return backend.numbersOf(data);
           const { dataId } = source.kind === 'input' ? inputs[source.name] : variables[source.name];
-          return backend.readSync(dataId);
+          return backend.readNumbers(dataId);
         }),
       );
       const made: TensorMap = {};
@@ -113,7 +114,7 @@ function capture(
         if (kind === 'variable' && backend.replaceValues(variables[name].dataId, values)) continue;
         const tensor = tf
           .engine()
-          .makeTensorFromTensorInfo({ dataId: backend.write(values, shape, dtype), shape, dtype });
+          .makeTensorFromTensorInfo({ dataId: backend.adopt(values, shape, dtype), shape, dtype });
         if (kind === 'output') made[name] = tensor;
         else {
           variables[name].assign(tensor);

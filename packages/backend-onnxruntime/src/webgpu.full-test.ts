@@ -11,6 +11,7 @@ const swiftShader = { VK_ICD_FILENAMES: `${chromium}/vk_swiftshader_icd.json`, L
 interface Trained {
   losses: number[];
   weights: Record<string, number[]>;
+  numBytesInGPU: number;
   statistics: { fallbacks: Record<string, number>; compiled: number; runs: number };
 }
 
@@ -36,6 +37,10 @@ describe('the webgpu provider, on SwiftShader', () => {
     // Six steps changed the loss by far more than the tolerance.
     expect(Math.abs(expected.losses[4] - expected.losses[0])).toBeGreaterThan(0.5);
     expect(actual.statistics.fallbacks).toEqual({});
+    // Weights and momentum slots stayed there from step to step.
+    const parameters = Object.values(actual.weights).reduce((sum, { length }) => sum + length, 0);
+    expect(actual.numBytesInGPU).toBeGreaterThan(4 * parameters);
+    expect(expected.numBytesInGPU).toBe(0);
   });
 
   it('says what to do where there is no GPU', async () => {

@@ -1,4 +1,6 @@
-import type { RecordedNode } from './recording.js';
+import { createSession, type DeviceTensor, type NativeSession, type SessionOptions } from './native-session.js';
+import { encodeModel } from './onnx-model.js';
+import type { RecordedNode, Value } from './recording.js';
 
 /**
  * Names of the nodes that the webgpu provider takes and then fails to run; the cpu provider takes them when it is told to.
@@ -7,4 +9,48 @@ import type { RecordedNode } from './recording.js';
  */
 export function nodesWebgpuRefuses(nodes: readonly RecordedNode[]): string[] {
   return nodes.flatMap(({ op, outputs }, n) => (op === 'MaxPool' && outputs.length > 1 ? [`n${n}`] : []));
+}
+
+/**
+ * Whether a result stays in the memory of the GPU until somebody reads it: weights and slots do, and are fed to the next graph
+ * from there. A single number is likely to be read.
+ */
+export function staysOnDevice({ type, shape }: Value): boolean {
+  return type === 'float32' && shape.reduce((size, n) => size * n, 1) > 1;
+}
+
+export function isDeviceTensor(numbers: object): numbers is DeviceTensor {
+  return (numbers as Partial<DeviceTensor>).location === 'gpu-buffer';
+}
+
+/** A device tensor as a graph takes it. */
+export function deviceFeed({ location, gpuBuffer }: DeviceTensor, shape: readonly number[]): object {
+  return { type: 'float32', dims: shape, location, gpuBuffer };
+}
+
+/** Reads device tensors: the binding cannot, so a graph does nothing to them and gives its result in host memory. */
+export class Downloads {
+  #session: NativeSession | undefined;
+  readonly #options: SessionOptions;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+  }
+
+  read(tensor: DeviceTensor, size: number): Float32Array {
+    this.#session ??= createSession(identity(), this.#options);
+    return this.#session.run({ x: deviceFeed(tensor, [size]) }, { y: null }).y.data as Float32Array;
+  }
+
+  dispose(): void {
+    this.#session?.dispose();
+    this.#session = undefined;
+  }
+}
+
+/** y = x, of any number of values. */
+function identity(): Uint8Array {
+  const port = { type: 'float32', shape: ['n'] } as const;
+  const node = { op: 'Identity', inputs: ['x'], outputs: ['y'], attributes: {}, name: 'download' };
+  return encodeModel([node], [{ name: 'x', ...port }], [{ name: 'y', ...port }], []);
 }

@@ -100,6 +100,8 @@ for (let i = 0; i < Number(steps); i++) {
   tf.dispose([inputs, loss]);
 }
 
+// Of variables that nobody has read.
+const { numBytesInGPU } = tf.memory();
 const read = Object.fromEntries(
   Object.entries({ ...weights, ...moving }).map(([name, each]) => [name, [...each.dataSync()]]),
 );
@@ -108,6 +110,7 @@ console.log(
     provider,
     losses,
     weights: read,
+    numBytesInGPU,
     milliseconds: milliseconds.map(Math.round),
     statistics: tf.backend().statistics(),
   }),
