@@ -8,6 +8,8 @@ export { batchNorm } from './batch-norm.js';
 export type { BatchNormVariables } from './batch-norm.js';
 export { compile, endPiece } from './compile.js';
 export type { CompileOptions, TensorMap } from './compile.js';
+export { groupedConv2d } from './grouped-conv2d.js';
+export type { GroupedConv2dOptions } from './grouped-conv2d.js';
 export { batchTensors, loadVariables, saveVariables, toHost, toTensor } from './host-tensors.js';
 export { loadLayersModel, modelWithTaps, saveLayersModel } from './layers-model-files.js';
 export type { LoadedLayersModel } from './layers-model-files.js';

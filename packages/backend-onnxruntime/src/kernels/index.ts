@@ -3,6 +3,7 @@ import { batchNormKernels } from './batch-norm.js';
 import { convolutionKernels } from './convolution.js';
 import { convolutionGradientKernels } from './convolution-gradients.js';
 import { depthwiseKernels } from './depthwise.js';
+import { groupedConvolutionKernels } from './grouped-convolution.js';
 import { matMulKernels } from './mat-mul.js';
 import { poolingKernels } from './pooling.js';
 import { resizeKernels } from './resize.js';
@@ -25,6 +26,7 @@ export const kernels: readonly OnnxKernel[] = [
   ...convolutionKernels,
   ...convolutionGradientKernels,
   ...depthwiseKernels,
+  ...groupedConvolutionKernels,
   ...poolingKernels,
   ...batchNormKernels,
   ...resizeKernels,

@@ -3,7 +3,9 @@ import type { OnnxRuntimeBackend } from '../backend.js';
 import { kernel, type OnnxKernel } from '../kernel.js';
 import type { Value } from '../recording.js';
 import { onnxWindow, readImages, type ConvolutionInfo } from './convolution-info.js';
+import { filled } from './expression.js';
 import { cast, channelsFirst, channelsLast, derivedConstant, separable } from './structural.js';
+import { tapsOf } from './taps.js';
 
 interface Attributes {
   filterSize: number | [number, number];
@@ -40,24 +42,94 @@ function pooling(name: string, op: string): OnnxKernel {
   });
 }
 
-/** Every window's gradient goes to its first maximum: the position that ONNX's MaxPool reports. */
-function maxPoolGradient(backend: OnnxRuntimeBackend, x: Value, dy: Value, info: ConvolutionInfo): Value {
-  const { batchSize, inChannels, inHeight, inWidth } = info;
-  const shape = outputShape(info);
-  const [, positions] = backend.emitAll('MaxPool', [channelsFirst(backend, x)], onnxWindow(info), [
-    { type: 'float32', shape },
-    { type: 'int64', shape },
-  ]);
-  const size = batchSize * inChannels * inHeight * inWidth;
-  const count = tf.util.sizeFromShape(shape);
-  const zeros = backend.emit('Expand', [backend.scalar(0), backend.integers([size])], [size]);
-  const scattered = backend.emit(
-    'ScatterElements',
-    [zeros, backend.reshape(positions, [count]), backend.reshape(channelsFirst(backend, dy), [count])],
-    [size],
-    { axis: 0, reduction: 'add' },
+/**
+ * Every window's gradient goes to its first maximum. One tap of the windows after the other takes what is left of the gradient
+ * where it equals the maximum; then the taps are laid out as the input. Two to four times faster than adding up at the positions
+ * that ONNX's MaxPool reports.
+ *
+ * @param y the maxima, [B, H′, W′, C]
+ */
+function maxPoolGradient(backend: OnnxRuntimeBackend, x: Value, y: Value, dy: Value, info: ConvolutionInfo): Value {
+  const { filterHeight, filterWidth, strideHeight, strideWidth } = info;
+  // NaN equals no maximum: pads take nothing.
+  const taps = tapsOf(backend, x, info, NaN);
+  /** What each pixel of a block of the strides' size gets, with how many blocks further on. */
+  const shares = Array.from({ length: strideHeight * strideWidth }, (): Share[] => []);
+  let left = dy;
+  for (let i = 0; i < filterHeight; i++)
+    for (let j = 0; j < filterWidth; j++) {
+      const last = i * filterWidth + j === filterHeight * filterWidth - 1;
+      const hit = last ? undefined : backend.emit('Equal', [taps.at(i, j), y], y.shape, { type: 'bool' });
+      const taken = hit ? backend.emit('Mul', [left, cast(backend, hit, 'float32')], y.shape) : left;
+      if (hit) left = backend.emit('Sub', [left, taken], y.shape);
+      shares[(i % strideHeight) * strideWidth + (j % strideWidth)].push({
+        value: taken,
+        down: Math.floor(i / strideHeight),
+        right: Math.floor(j / strideWidth),
+      });
+    }
+  return fromBlocks(backend, shares, info);
+}
+
+interface Share {
+  value: Value;
+  down: number;
+  right: number;
+}
+
+/** The input [B, H, W, C] from blocks of the strides' size, whose pixels are sums of shares [B, H′, W′, C]. */
+function fromBlocks(backend: OnnxRuntimeBackend, shares: Share[][], info: ConvolutionInfo): Value {
+  const { batchSize, inChannels, inHeight, inWidth, outHeight, outWidth, strideHeight, strideWidth } = info;
+  const { top, left } = info.padInfo;
+  const blocks = (size: number, before: number, out: number, filter: number, stride: number) =>
+    Math.max(out + Math.ceil(filter / stride) - 1, Math.ceil((size + before) / stride));
+  const rows = blocks(inHeight, top, outHeight, info.filterHeight, strideHeight);
+  const columns = blocks(inWidth, left, outWidth, info.filterWidth, strideWidth);
+  const shape = [batchSize, rows, columns, inChannels];
+  const pixels = shares.map((each) => {
+    const moved = each.map(({ value, down, right }) => {
+      const pads = [0, down, right, 0, 0, rows - outHeight - down, columns - outWidth - right, 0];
+      return pads.some(Boolean) ? backend.emit('Pad', [value, backend.integers(pads)], shape) : value;
+    });
+    // Strides longer than the windows leave pixels out.
+    const sum = moved.length === 0 ? filled(backend, shape, 0) : concisely(backend, 'Sum', moved, shape);
+    return backend.reshape(sum, [batchSize, rows, 1, columns, 1, inChannels]);
+  });
+  const lines = Array.from({ length: strideHeight }, (_, i) =>
+    concisely(
+      backend,
+      'Concat',
+      pixels.slice(i * strideWidth, (i + 1) * strideWidth),
+      [batchSize, rows, 1, columns, strideWidth, inChannels],
+      { axis: 4 },
+    ),
   );
-  return channelsLast(backend, backend.reshape(scattered, [batchSize, inChannels, inHeight, inWidth]));
+  const joined = concisely(
+    backend,
+    'Concat',
+    lines,
+    [batchSize, rows, strideHeight, columns, strideWidth, inChannels],
+    { axis: 2 },
+  );
+  const whole = backend.reshape(joined, [batchSize, rows * strideHeight, columns * strideWidth, inChannels]);
+  if (whole.shape[1] === inHeight && whole.shape[2] === inWidth) return whole;
+  const lists = [[top, left], [top + inHeight, left + inWidth], [1, 2]]; // prettier-ignore
+  return backend.emit(
+    'Slice',
+    [whole, ...lists.map((list) => backend.integers(list))],
+    [batchSize, inHeight, inWidth, inChannels],
+  );
+}
+
+/** A node of many inputs; none for a single one. */
+function concisely(
+  backend: OnnxRuntimeBackend,
+  op: 'Sum' | 'Concat',
+  values: readonly Value[],
+  shape: readonly number[],
+  attributes = {},
+): Value {
+  return values.length === 1 ? values[0] : backend.emit(op, values, shape, attributes);
 }
 
 /** [size, outSize]: 1 / filter where an input position lies in an output's window. */
@@ -74,11 +146,12 @@ function membership(size: number, outSize: number, filter: number, stride: numbe
 export const poolingKernels: OnnxKernel[] = [
   pooling(tf.MaxPool, 'MaxPool'),
   pooling(tf.AvgPool, 'AveragePool'),
-  kernel<{ dy: tf.TensorInfo; input: tf.TensorInfo }, Attributes>(
+  kernel<Record<'dy' | 'input' | 'output', tf.TensorInfo>, Attributes>(
     tf.MaxPoolGrad,
-    ({ dy, input }, attributes, backend) => {
+    ({ dy, input, output }, attributes, backend) => {
       const info = poolInfo(input.shape, attributes);
-      return backend.output(maxPoolGradient(backend, readImages(backend, input), readImages(backend, dy), info));
+      const [x, y, gradient] = [input, output, dy].map((tensor) => readImages(backend, tensor));
+      return backend.output(maxPoolGradient(backend, x, y, gradient, info));
     },
   ),
   // As tfjs on every backend: shared by the whole window, also where the forward pass divided by fewer because of pads.

@@ -66,9 +66,13 @@ export function separable(backend: OnnxRuntimeBackend, x: Value, rows: Value, co
   return backend.reshape(wide, [batch, newHeight, newWidth, channels]);
 }
 
+/** [1, N] */
+export function onesRow(count: number): Value {
+  return derivedConstant(`ones ${count}`, [1, count], 'float32', () => new Array<number>(count).fill(1));
+}
+
 /** [N, M] → [1, M], as a product with ones: onnxruntime's sum over a leading axis is slow on several threads. */
 export function sumRows(backend: OnnxRuntimeBackend, x: Value): Value {
   const [rows, columns] = x.shape;
-  const ones = derivedConstant(`ones ${rows}`, [1, rows], 'float32', () => new Array<number>(rows).fill(1));
-  return backend.emit('MatMul', [ones, x], [1, columns]);
+  return backend.emit('MatMul', [onesRow(rows), x], [1, columns]);
 }
