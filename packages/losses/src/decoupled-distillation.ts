@@ -67,7 +67,9 @@ export function decoupledKl(
 ): { target: tf.Tensor1D; others: tf.Tensor1D } {
   return tf.tidy(() => {
     const [isLabel, removed] = untaped(() => {
-      const mask = tf.oneHot(label, studentLogits.shape[1]).cast<tf.Tensor2D>('float32');
+      // Not tf.oneHot, which refuses a single class.
+      const classes = tf.range(0, studentLogits.shape[1], 1, 'int32');
+      const mask = label.expandDims(1).equal(classes).cast<tf.Tensor2D>('float32');
       return [mask, mask.mul<tf.Tensor2D>(-1e9)];
     });
     const others = (logits: tf.Tensor2D) => logits.add<tf.Tensor2D>(removed);

@@ -39,11 +39,14 @@ export const dist = defineLoss({
     checkSameClasses('dist', context);
     const factor = squareTau ? tau ** 2 : 1;
     return {
-      apply: (student, teacher) => {
-        const inter = interClassDistance(student.logits!, teacher!.logits!, tau);
-        const intra = intraClassDistance(student.logits!, teacher!.logits!, tau);
-        return { perSample: inter.mul(factor * beta), batch: intra.mul(factor * gamma) };
-      },
+      apply: (student, teacher) =>
+        tf.tidy(() => {
+          const [s, t] = [student.logits!, teacher!.logits!];
+          return {
+            perSample: interClassDistance(s, t, tau).mul<tf.Tensor1D>(factor * beta),
+            batch: intraClassDistance(s, t, tau).mul<tf.Scalar>(factor * gamma),
+          };
+        }),
     };
   },
 });
