@@ -1,12 +1,12 @@
 import * as tf from '@tensorflow/tfjs';
-import { explain, GraphCache } from './compiled-graph.js';
-import { type DeviceTensor, loadOnnxRuntime, type SessionOptions } from './native-session.js';
+import { type CompileOptions, explain, GraphCache } from './compiled-graph.js';
+import { type DeviceTensor, loadOnnxRuntime } from './native-session.js';
 import type { ElementType } from './onnx-model.js';
 import { compileStep, type TensorMap } from './replay.js';
 import { neededNodes, numberGraph, type NumberedGraph, Recording, type Value } from './recording.js';
 import { deviceFeed, Downloads, isDeviceTensor } from './webgpu.js';
 
-export interface OnnxRuntimeOptions extends SessionOptions {
+export interface OnnxRuntimeOptions extends CompileOptions {
   /** Compiled graphs kept. */
   cacheSize: number;
   /** A recording of more nodes than this runs without being asked for. */

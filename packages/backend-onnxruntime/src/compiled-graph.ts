@@ -1,8 +1,15 @@
 import { createHash } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { encodeModel, type ModelConstant, type ModelValue } from './onnx-model.js';
 import { createSession, type NativeSession, type Placement, type SessionOptions } from './native-session.js';
 import { nodesWebgpuRefuses, staysOnDevice } from './webgpu.js';
-import type { NumberedGraph, Value } from './recording.js';
+import type { NumberedGraph, RecordedNode, Value } from './recording.js';
+
+export interface CompileOptions extends SessionOptions {
+  /** Folder that each graph is written to when it is compiled, for Netron and the like. */
+  dumpGraphs?: string | undefined;
+}
 
 /** Compiled graphs by structure, the least recently used dropped first. */
 export class GraphCache {
@@ -10,12 +17,12 @@ export class GraphCache {
   /** Digests of graphs that are run again and again: a key can be megabytes of constants. */
   readonly #digests = new WeakMap<NumberedGraph, string>();
   readonly #size: number;
-  readonly #options: SessionOptions;
+  readonly #options: CompileOptions;
   hits = 0;
   misses = 0;
   compileMilliseconds = 0;
 
-  constructor(size: number, options: SessionOptions) {
+  constructor(size: number, options: CompileOptions) {
     this.#size = size;
     this.#options = options;
   }
@@ -39,6 +46,7 @@ export class GraphCache {
       return known;
     }
     this.misses++;
+    if (this.#options.dumpGraphs !== undefined) dump(graph, this.#options.dumpGraphs, this.misses);
     const began = performance.now();
     const compiled = compile(graph, this.#options);
     this.compileMilliseconds += performance.now() - began;
@@ -58,28 +66,43 @@ export class GraphCache {
 }
 
 function compile(graph: NumberedGraph, options: SessionOptions): NativeSession {
+  try {
+    return createSession(
+      encode(graph, (_, n) => `n${n}`),
+      options,
+      placement(graph, options),
+    );
+  } catch (error) {
+    throw explain(error, graph);
+  }
+}
+
+/** Writes a graph whose nodes are called by the tfjs kernels, with shapes, that they were recorded for. */
+function dump(graph: NumberedGraph, folder: string, number: number): void {
+  const model = encode(graph, ({ kernel }, n) => `n${n} ${kernel}`);
+  mkdirSync(folder, { recursive: true });
+  const { pid } = process;
+  writeFileSync(join(folder, `${pid}-${String(number).padStart(4, '0')}-${graph.nodes.length}-nodes.onnx`), model);
+}
+
+function encode(graph: NumberedGraph, nameOf: (node: RecordedNode, n: number) => string): Uint8Array {
   const describe = (value: Value): ModelValue => ({
     name: graph.names.get(value)!,
     type: value.type,
     shape: value.shape,
   });
-  const model = encodeModel(
-    graph.nodes.map(({ op, inputs, outputs, attributes }, n) => ({
-      op,
-      inputs: inputs.map((input) => (input ? graph.names.get(input)! : '')),
-      outputs: outputs.map((output) => graph.names.get(output)!),
-      attributes,
-      name: `n${n}`,
+  return encodeModel(
+    graph.nodes.map((node, n) => ({
+      op: node.op,
+      inputs: node.inputs.map((input) => (input ? graph.names.get(input)! : '')),
+      outputs: node.outputs.map((output) => graph.names.get(output)!),
+      attributes: node.attributes,
+      name: nameOf(node, n),
     })),
     graph.inputs.map(describe),
     graph.outputs.map(describe),
     graph.constants.map(({ value, data }): ModelConstant => ({ ...describe(value), data })),
   );
-  try {
-    return createSession(model, options, placement(graph, options));
-  } catch (error) {
-    throw explain(error, graph);
-  }
 }
 
 /** What a GPU provider leaves to the processor, and what it keeps. */

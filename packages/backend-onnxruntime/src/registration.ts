@@ -36,6 +36,10 @@ export const onnxRuntimeOptions = z.strictObject({
     .min(1)
     .default(defaultOptions.maximalNodes)
     .describe('A recording of more nodes than this runs without a value having been asked for.'),
+  dumpGraphs: z
+    .string()
+    .optional()
+    .describe('Folder that every graph is written to as .onnx when it is compiled, its nodes named by tfjs kernel.'),
 });
 
 /** What the backend is made with when it is first used. */
