@@ -1,17 +1,10 @@
 import * as tf from '@tensorflow/tfjs';
-import {
-  InputError,
-  type HostTensor,
-  type NetworkOutput,
-  type OutputShapes,
-  type Teacher,
-  type TeacherContext,
-} from '@retort/core';
+import { InputError, type HostTensor, type Teacher, type TeacherContext } from '@retort/core';
 import { checkImageInput } from '@retort/models';
-import { forward, modelWithTaps, toHost, toTensor } from '@retort/nn';
+import { compile, modelWithTaps, networkOutput, type TensorMap, toHost, toTensor } from '@retort/nn';
 import { imageOf } from './batch-image.js';
 import { classOrder, reorderColumns, reorderLogits } from './class-order.js';
-import { disposeOutput, shapesOf } from './output-shapes.js';
+import { shapesOf } from './output-shapes.js';
 import type { Normalization } from './preprocessing.js';
 
 interface NetworkTeacherOptions {
@@ -44,18 +37,28 @@ async function create(
   const { id, imageShape, path: where } = context;
   const model = modelWithTaps(loaded, layers, { where });
   checkImageInput(model, imageShape, { path: file, where });
-  const run = (pixels: tf.Tensor): NetworkOutput =>
-    tf.tidy(() => {
-      const image = normalization ? pixels.sub(normalization.mean).div(normalization.deviation) : pixels;
-      return forward({ model, offers: provides }, image, { training: false }) as tf.TensorContainer;
-    }) as NetworkOutput;
+  const names = Object.keys(layers);
+  /** Every output by its name, logits still in the teacher's own order of classes. */
+  const outputsOf = (pixels: tf.Tensor): TensorMap => {
+    const image = normalization ? pixels.sub(normalization.mean).div(normalization.deviation) : pixels;
+    const outputs = model.apply(image, { training: false }) as tf.Tensor | tf.Tensor[];
+    return Object.fromEntries([outputs].flat().map((output, i) => [names[i], output]));
+  };
 
-  let provides: OutputShapes = Object.fromEntries(Object.keys(layers).map((name) => [name, []]));
-  const trial = tf.tidy(() => run(tf.zeros([1, ...imageShape])) as tf.TensorContainer) as NetworkOutput;
-  provides = shapesOf(trial, context.path);
-  disposeOutput(trial);
+  // For its shapes only: nothing reads it.
+  const trial = tf.tidy(() => outputsOf(tf.zeros([1, ...imageShape])));
+  const provides = shapesOf(networkOutput(names, Object.values(trial)), where);
+  tf.dispose(trial);
 
   const order = classOrder(classes, provides.logits[0], context);
+  // A teacher's weights never change, so none of them is listed: a backend that records makes them part of the graph.
+  const infer = compile(
+    ({ pixels }) => {
+      const outputs = outputsOf(pixels);
+      return { ...outputs, logits: reorderLogits(outputs.logits as tf.Tensor2D, order) };
+    },
+    { variables: {} },
+  );
   const classifier = await classifierOf(model.getLayer(layers.logits), where);
   const millions = loaded.countParams() / 1e6;
 
@@ -73,11 +76,12 @@ async function create(
         },
       }),
     }),
-    infer: async (batch) =>
-      tf.tidy(() => {
-        const output = run(toTensor(imageOf(batch, context)));
-        return { ...output, logits: reorderLogits(output.logits!, order) } as tf.TensorContainer;
-      }) as NetworkOutput,
+    infer: async (batch) => {
+      const pixels = toTensor(imageOf(batch, context));
+      const outputs = infer({ pixels });
+      pixels.dispose();
+      return networkOutput(Object.keys(outputs), Object.values(outputs));
+    },
     dispose: () => {
       loaded.dispose();
     },

@@ -2,7 +2,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { extname, join, relative } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { createRegistry, InputError, messageOf, readInputFile, resolvePart, startBackend, z } from '@retort/core';
-import { loadLayersModel } from '@retort/nn';
+import { compile, loadLayersModel } from '@retort/nn';
 import sharp from 'sharp';
 import { plugins } from '../plugins.js';
 import { findStudent } from '../student-folder.js';
@@ -73,14 +73,19 @@ async function classify(modelFile: string, folder: string, files: string[]): Pro
   const { classes, outputs } = saved.data;
   const [, height, width] = model.inputs[0].shape as number[];
   const predictions: Prediction[] = [];
+  const classifyImages = compile(
+    ({ image }) => {
+      const results = [model.apply(image.div(255), { training: false }) as tf.Tensor | tf.Tensor[]].flat();
+      return { probabilities: tf.softmax(results[outputs.indexOf('logits')] as tf.Tensor2D) };
+    },
+    { variables: {} },
+  );
   for (let first = 0; first < files.length; first += BATCH) {
     const group = files.slice(first, first + BATCH);
     const pixels = await Promise.all(group.map((file) => decode(join(folder, file), height, width)));
-    const probabilities = tf.tidy(() => {
-      const image = tf.tensor4d(concatenate(pixels), [group.length, height, width, 3]).div(255);
-      const result = model.predict(image) as tf.Tensor | tf.Tensor[];
-      return tf.softmax((Array.isArray(result) ? result[outputs.indexOf('logits')] : result) as tf.Tensor2D);
-    });
+    const image = tf.tensor4d(concatenate(pixels), [group.length, height, width, 3]);
+    const { probabilities } = classifyImages({ image });
+    image.dispose();
     const rows = (await probabilities.array()) as number[][];
     probabilities.dispose();
     predictions.push(
