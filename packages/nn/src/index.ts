@@ -10,6 +10,8 @@ export { compile, endPiece } from './compile.js';
 export type { CompileOptions, TensorMap } from './compile.js';
 export { groupedConv2d } from './grouped-conv2d.js';
 export type { GroupedConv2dOptions } from './grouped-conv2d.js';
+export { groupedConv2dLayer, registerGroupedConv2dLayer } from './grouped-conv2d-layer.js';
+export type { GroupedConv2dLayerConfig } from './grouped-conv2d-layer.js';
 export { batchTensors, loadVariables, saveVariables, toHost, toTensor } from './host-tensors.js';
 export { loadLayersModel, modelWithTaps, saveLayersModel } from './layers-model-files.js';
 export type { LoadedLayersModel } from './layers-model-files.js';

@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { InputError, messageOf, nearestHint, readInputFile, RunError, sha256, writeWhole, z } from '@retort/core';
+import { registerGroupedConv2dLayer } from './grouped-conv2d-layer.js';
 
 /** What {@link loadLayersModel} found. */
 export interface LoadedLayersModel {
@@ -45,6 +46,7 @@ export async function loadLayersModel(
   path: string,
   { sha256: expected, where }: { sha256?: string; where?: string } = {},
 ): Promise<LoadedLayersModel> {
+  registerGroupedConv2dLayer();
   const text = await readInputFile(path, { where });
   const { modelTopology, weightsManifest, userDefinedMetadata } = parse(path, text, where);
   const shards: Buffer[] = [];
