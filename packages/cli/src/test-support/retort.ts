@@ -12,11 +12,14 @@ export interface RetortOptions {
   env?: Record<string, string>;
   /** Sent once when stderr first matches. */
   interrupt?: { when: RegExp; signal: NodeJS.Signals };
+  /** The command's script, if not the one that was built here. */
+  main?: string;
 }
 
+const built = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+
 /** Runs the built command as a user would. */
-export function retort(args: string[], { cwd, env = {}, interrupt }: RetortOptions): Promise<Ended> {
-  const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+export function retort(args: string[], { cwd, env = {}, interrupt, main = built }: RetortOptions): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [main, ...args], { cwd, env: { ...process.env, ...env } });
     const ended: Ended = { code: null, stdout: '', stderr: '' };
