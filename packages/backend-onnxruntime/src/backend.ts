@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import { type CompileOptions, explain, GraphCache } from './compiled-graph.js';
+import { type CompileOptions, GraphCache } from './compiled-graph.js';
 import { type DeviceTensor, loadOnnxRuntime } from './native-session.js';
 import type { ElementType } from './onnx-model.js';
 import { compileStep, type TensorMap } from './replay.js';
@@ -75,6 +75,8 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
   readonly #downloads: Downloads;
   /** Data on a GPU that nobody holds any more, but the recording under way. */
   readonly #dropped: Data[] = [];
+  /** What is recorded runs when the program next awaits. */
+  #yields = false;
   #bytes = 0;
   #runs = 0;
   #runMilliseconds = 0;
@@ -101,6 +103,15 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
   begin(kernel: string): void {
     // Here and not when a value is output, since a kernel may still hold values of the recording then.
     if (this.#recording.nodes.length > this.options.maximalNodes) this.flush();
+    if (!this.#yields) {
+      // A program that reads nothing back, such as an epoch of model.fit, would be one graph of any size otherwise, and another
+      // one for each number of steps. Where it first awaits is the end of a step more often than not, and the same every time.
+      this.#yields = true;
+      queueMicrotask(() => {
+        this.#yields = false;
+        this.flush();
+      });
+    }
     this.#recording.kernel = kernel;
   }
 
@@ -294,8 +305,6 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
           isDeviceTensor(tensor) ? tensor : (tensor.data as tf.backend_util.BackendValues),
         ]),
       );
-    } catch (error) {
-      throw explain(error, graph);
     } finally {
       this.#runs++;
       this.#runMilliseconds += performance.now() - began;
