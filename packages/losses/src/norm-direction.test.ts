@@ -194,6 +194,15 @@ describeEachBackend('nd', () => {
 });
 
 describe('nd', () => {
+  it('refuses a pass without labels', async () => {
+    async function* unlabeled(): AsyncGenerator<{ teacher: NetworkOutput; batch: Batch }> {
+      yield await Promise.resolve({ teacher: {}, batch: { size: 1, targets: {} } as Batch });
+    }
+    const loss = make({});
+    await expect(loss.fit!(unlabeled())).rejects.toThrow('losses[2]: loss "nd" needs labels, the data set gives none');
+    loss.dispose!();
+  });
+
   it('refuses a trainer that does not name the classes', () => {
     const { classes: _, ...shapes } = context(3);
     expect(() => makeLoss(normDirection, {}, shapes)).toThrow(

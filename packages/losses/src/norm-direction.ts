@@ -1,9 +1,9 @@
-import { defineLoss, InputError, z } from '@retort/core';
+import { type Batch, defineLoss, InputError, type LossContext, type NetworkOutput, z } from '@retort/core';
 import { untaped } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { classMeansOf } from './class-means.js';
 import { createEmbeddingAdapter } from './embedding-adapter.js';
-import { labelsOf, shapeOf } from './shapes.js';
+import { labelsOf, noLabels, shapeOf } from './shapes.js';
 import { unitRows } from './unit-rows.js';
 
 /**
@@ -40,7 +40,7 @@ export const normDirection = defineLoss({
       variables: adapter?.variables,
       state: { classMeans, ...adapter?.state },
       fit: async (pass) => {
-        const means = await classMeansOf(pass, classes, to);
+        const means = await classMeansOf(labeledEmbeddings(pass, context), classes, to);
         tf.tidy(() => classMeans.assign(tf.tensor2d(means, [classes, to])));
       },
       apply: (student, teacher, batch, mode) => {
@@ -60,6 +60,14 @@ export const normDirection = defineLoss({
     };
   },
 });
+
+async function* labeledEmbeddings(pass: AsyncIterable<{ teacher: NetworkOutput; batch: Batch }>, context: LossContext) {
+  for await (const { teacher, batch } of pass) {
+    const { label } = batch.targets;
+    if (!label) throw noLabels('nd', context);
+    yield { embedding: await teacher.embedding!.data(), label: label.data };
+  }
+}
 
 /**
  * 1 − ⟨f_S, e⟩ / max(‖f_S‖, ‖f_T‖) (Wang et al. 2023, the ND loss): a student shorter than the teacher gains by growing along e, a

@@ -45,9 +45,14 @@ export function checkSameClasses(loss: string, context: LossContext): void {
  *
  * @throws InputError where the data set gives none
  */
-export function labelsOf(loss: string, { path }: LossContext, { label }: BatchTensors): Tensor1D {
-  if (!label) throw new InputError(`${path}: loss "${loss}" needs labels, the data set gives none`);
+export function labelsOf(loss: string, context: LossContext, { label }: BatchTensors): Tensor1D {
+  if (!label) throw noLabels(loss, context);
   return label;
+}
+
+/** An error about a data set without labels. */
+export function noLabels(loss: string, { path }: LossContext): InputError {
+  return new InputError(`${path}: loss "${loss}" needs labels, the data set gives none`);
 }
 
 /** An error about two outputs that cannot be compared. */
