@@ -66,8 +66,8 @@ export async function exportOnnx(model: tf.LayersModel, options: OnnxExportOptio
   const { layout = 'nhwc', pixels = 'float32', name = model.name } = options;
   checkOptions(options);
   const names = {
-    inputs: options.inputs ?? model.inputs.map((input) => input.name),
-    outputs: options.outputs ?? model.outputs.map((output) => output.sourceLayer.name),
+    inputs: options.inputs ?? layerNames(model.inputs),
+    outputs: options.outputs ?? layerNames(model.outputs, model.inputs),
   };
   checkNames(model, names);
   const shapes = inputShapes(model, options.shapes);
@@ -120,6 +120,16 @@ export async function exportOnnx(model: tf.LayersModel, options: OnnxExportOptio
   } finally {
     await tf.setBackend(before);
   }
+}
+
+/** After the layers that they come from, numbered where several come from one. */
+function layerNames(tensors: readonly tf.SymbolicTensor[], before: readonly tf.SymbolicTensor[] = []): string[] {
+  const sources = [...before, ...tensors].map(({ sourceLayer }) => sourceLayer.name);
+  const numbered = sources.map((name, i) => {
+    const earlier = sources.slice(0, i).filter((other) => other === name).length;
+    return earlier === 0 ? name : `${name}_${earlier + 1}`;
+  });
+  return numbered.slice(before.length);
 }
 
 function checkOptions({ opset, batch, preprocessing, pixels }: OnnxExportOptions): void {

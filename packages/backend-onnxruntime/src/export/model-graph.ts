@@ -38,7 +38,8 @@ export function modelGraph(
 ): ModelGraph {
   const graph: ModelGraph = { nodes: [], inputs: [], outputs: [], constants: [], values: new Map() };
   const valueNames = new Map<Value, string>();
-  const constantNames = new Map<Value, Map<Value, string>>();
+  /** By the two values, and by whether a reshape reads them as its target, where −1 will do. */
+  const constantNames = { target: new Map<Value, Map<Value, string>>(), other: new Map<Value, Map<Value, string>>() };
   const unique = uniqueNames([...names.inputs, ...names.outputs]);
 
   const refuse = (layer: string, what: string): never => {
@@ -98,7 +99,7 @@ export function modelGraph(
     }
     const [before, after] = [integersOf(data, a.type), integersOf(other, a.type)];
     const moving = before.filter((each, i) => each !== after[i]).length;
-    if (node.op === 'Reshape' && position === 1 && moving === 1 && !before.includes(-1)) {
+    if (isTarget(node, position) && moving === 1) {
       return integers(
         layer,
         before.map((each, i) => (each === after[i] ? each : -1)),
@@ -110,11 +111,12 @@ export function modelGraph(
 
   /** The name of a value that a node reads. */
   const read = (node: RecordedNode, layer: string, position: number, a: Value, b: Value): string => {
-    const known = valueNames.get(a);
-    if (known !== undefined) return known;
+    const computed = valueNames.get(a);
+    if (computed !== undefined) return computed;
     // By the pair: a list may be that of another place at one batch size and not at the other.
-    const partners = constantNames.get(a) ?? new Map<Value, string>();
-    constantNames.set(a, partners);
+    const known = constantNames[isTarget(node, position) ? 'target' : 'other'];
+    const partners = known.get(a) ?? new Map<Value, string>();
+    known.set(a, partners);
     const name = partners.get(b) ?? combine(node, layer, position, a, b);
     partners.set(b, name);
     return name;
@@ -180,6 +182,10 @@ export function modelGraph(
     });
   });
   return graph;
+}
+
+function isTarget({ op }: RecordedNode, position: number): boolean {
+  return op === 'Reshape' && position === 1;
 }
 
 function freeShape(first: RecordedModel, second: RecordedModel, a: Value, b: Value): (number | string)[] {

@@ -10,10 +10,12 @@ export interface Preprocessing {
 
 /** The layers that read a tensor of the model. */
 export function readersOf(model: tf.LayersModel, tensor: tf.SymbolicTensor): tf.layers.Layer[] {
-  return model.layers.filter((layer) =>
-    (layer as unknown as { inboundNodes: { inputTensors: tf.SymbolicTensor[] }[] }).inboundNodes.some(
-      ({ inputTensors }) => inputTensors.includes(tensor),
-    ),
+  return model.layers.filter(
+    (layer) =>
+      layer.getClassName() !== 'InputLayer' &&
+      (layer as unknown as { inboundNodes: { inputTensors: tf.SymbolicTensor[] }[] }).inboundNodes.some(
+        ({ inputTensors }) => inputTensors.includes(tensor),
+      ),
   );
 }
 

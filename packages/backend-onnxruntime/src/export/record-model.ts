@@ -58,6 +58,8 @@ export function recordModel(
   const scope = tf.engine();
   scope.startScope('export');
   try {
+    // Before anything reads them in another shape.
+    const fedValues = inputs.map((input) => backend.value(input));
     const outputs = [model.apply(inputs.length === 1 ? inputs[0] : [...inputs])].flat() as tf.Tensor[];
     const values = outputs.map((output) => backend.value(output));
     const fed = inputs.map((input) => backend.dataOf(input.dataId));
@@ -65,7 +67,7 @@ export function recordModel(
     return {
       batch: inputs[0].shape[0],
       nodes,
-      inputs: inputs.map((input) => backend.value(input)),
+      inputs: fedValues,
       outputs: values,
       layerOf,
       bytesOf: ({ from }) => {

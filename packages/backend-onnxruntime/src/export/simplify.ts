@@ -2,15 +2,18 @@ import { sha256 } from '@retort/core';
 import { createSession } from '../native-session.js';
 import { encodeModel, type ModelConstant, type ModelNode } from '../onnx-model.js';
 import type { ModelGraph } from './model-graph.js';
+import { pointwiseConvolutions } from './pointwise.js';
 
 /**
- * The same network with fewer nodes: what depends on constants alone is computed, reshapes of reshapes are one, and factors and
+ * The same network with fewer nodes: what depends on constants alone is computed, products of pixels are convolutions, reshapes of reshapes are one, and factors and
  * summands per channel (batch normalization at inference) become part of the convolution or product in front of them.
  *
  * @param opset that the nodes are written for
  */
 export function simplify(graph: ModelGraph, opset: number): ModelGraph {
-  return pruned(foldChannels(joinReshapes(foldConstants(graph, opset))));
+  const computed = pointwiseConvolutions(foldConstants(graph, opset));
+  // Reshapes that nobody needs any more would count as readers.
+  return pruned(foldChannels(pruned(joinReshapes(computed))));
 }
 
 /** Computes what depends on constants alone. */
