@@ -298,7 +298,23 @@ describe('errors', () => {
   });
 
   it('say which kernel nobody has', () => {
-    expect(() => tf.engine().runKernel('NoSuchKernel', { x: tf.scalar(1) })).toThrow('NoSuchKernel');
+    expect(() => tf.engine().runKernel('NoSuchKernel', { x: tf.scalar(1) })).toThrow(
+      "Kernel 'NoSuchKernel' not registered for backend 'onnxruntime'",
+    );
+  });
+
+  it('say what ran out of memory: kernel, shape and bytes', () => {
+    // 4 TiB, more than a machine hands out even when it overcommits.
+    const [column, row] = [tf.ones([2 ** 20, 1]), tf.ones([1, 2 ** 20])];
+    expect(() => tf.matMul(column, row).sum().dataSync()).toThrow(
+      'BatchMatMul(float32[1048576,1], float32[1,1048576]) = float32[1048576,1048576]: out of memory: ' +
+        '4,398,046,511,104 bytes could not be had',
+    );
+    expect(() => tf.fill([2 ** 20, 2 ** 20], 3)).toThrow(
+      /^Fill\(\) with {"shape":\[1048576,1048576\],.*}: out of memory: Invalid typed array length: 1099511627776$/,
+    );
+    // Nothing is lost by it.
+    expect([...row.slice([0, 0], [1, 2]).add(1).dataSync()]).toEqual([2, 2]);
   });
 });
 

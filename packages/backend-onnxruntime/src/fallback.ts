@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type { OnnxRuntimeBackend } from './backend.js';
 import { runOnCpu } from './cpu-kernel.js';
-import { backendName } from './kernel.js';
+import { backendName, withinMemory } from './kernel.js';
 
 /**
  * Registers tfjs's cpu kernels for all that has no ONNX form here. Each use runs what is recorded first, and is counted by name.
@@ -14,8 +14,12 @@ export function registerFallbacks(recorded: ReadonlySet<string>): void {
     tf.registerKernel({
       kernelName,
       backendName,
-      kernelFunc: ({ inputs, attrs, backend }) =>
-        runOnCpu(kernelName, (inputs ?? {}) as tf.NamedTensorInfoMap, attrs, backend as OnnxRuntimeBackend),
+      kernelFunc: ({ inputs, attrs, backend }) => {
+        const given = (inputs ?? {}) as tf.NamedTensorInfoMap;
+        return withinMemory(kernelName, given as Record<string, tf.TensorInfo>, attrs, () =>
+          runOnCpu(kernelName, given, attrs, backend as OnnxRuntimeBackend),
+        );
+      },
     });
   }
 }

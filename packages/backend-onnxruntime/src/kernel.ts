@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
+import { RunError } from '@retort/core';
 import type { OnnxRuntimeBackend } from './backend.js';
 import { runOnCpu } from './cpu-kernel.js';
 
@@ -40,14 +41,30 @@ export function registerOnnxKernel({ name, record, anyTensor }: OnnxKernel): voi
       const obstacle = tensorsOf(inputs as Inputs)
         .map(obstacleIn)
         .find(Boolean);
-      if (!obstacle || anyTensor) {
-        onnx.begin(describe(name, inputs as Inputs));
-        const outputs = record(inputs as Inputs, (attrs ?? {}) as Record<string, never>, onnx);
-        if (outputs) return outputs;
-      }
-      return runOnCpu(name, inputs as tf.NamedTensorInfoMap, attrs, onnx, obstacle && `${name} of ${obstacle}`);
+      return withinMemory(name, inputs as Inputs, attrs, () => {
+        if (!obstacle || anyTensor) {
+          onnx.begin(describe(name, inputs as Inputs));
+          const outputs = record(inputs as Inputs, (attrs ?? {}) as Record<string, never>, onnx);
+          if (outputs) return outputs;
+        }
+        return runOnCpu(name, inputs as tf.NamedTensorInfoMap, attrs, onnx, obstacle && `${name} of ${obstacle}`);
+      });
     },
   });
+}
+
+/** Runs a kernel; an array that does not fit into memory is told with the kernel that wanted it. */
+export function withinMemory<T>(name: string, inputs: Inputs, attrs: tf.NamedAttrMap | undefined, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    // By name: typed arrays of another realm throw that realm's.
+    const { name: kind, message } = error as Error;
+    if (kind !== 'RangeError') throw error;
+    throw new RunError(`${describe(name, inputs)} with ${JSON.stringify(attrs)}: out of memory: ${message}`, {
+      cause: error,
+    });
+  }
 }
 
 function tensorsOf(inputs: Inputs): (tf.TensorInfo | undefined)[] {
