@@ -1,31 +1,206 @@
-// Images per second of whole training steps: student alone, equal weights, and an agent that learns every step or every epoch.
-//
-//   node tools/bench/mtkd-step.mjs [ROUNDS=5] [STEPS=12]
-//
-// Student ResNet-8, teachers ResNet-20, -32 and -56 (random weights), scenes of 32 × 32, batches of 64, KD and feature loss.
-// Each arm of a round is a process of its own, one after the other, so that ratios within a round share the machine's mood and
-// peak memory is the arm's. The first of two epochs warms up; the second is timed.
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { availableParallelism, cpus, tmpdir } from 'node:os';
-import { join } from 'node:path';
+/**
+ * Images per second of whole distillation steps: student alone, equal weights, and an agent that learns every step or every epoch,
+ * by backend, and what PyTorch makes of the same work.
+ *
+ *   node tools/bench/mtkd-step.mjs [--engines wasm,onnxruntime-1,onnxruntime-2,torch-1,torch-2] [--weightings equal,agent-step]
+ *     [--rounds 5] [--steps 10] [--peer ../shared/peers/torch_mtkd.py] [--python /usr/bin/python3] [--json FILE] [--write PAGE]
+ *
+ * The number behind an engine is its threads; wasm has one. Student ResNet-8, teachers ResNet-20, -32 and -56 (random weights), 32 × 32
+ * images, batches of 64, KD and feature loss. Each arm of a round is a process of its own, one after the other, so that ratios within
+ * a round share the machine's mood and peak memory is the arm's. The first of two epochs warms up; the second is timed. The peer is a
+ * Python program that takes THREADS and SECONDS and prints images per second; RETORT_TORCH_PEER names another one.
+ * --write puts the tables between the page's `<!-- mtkd-step -->` marks.
+ */
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { plugins } from '@retort/cli';
 import { composeRun, run, Seeds } from '@retort/core';
 import { saveLayersModel } from '@retort/nn';
+import {
+  chosen,
+  machine,
+  ratio,
+  runArm,
+  runRounds,
+  spread,
+  table,
+  torchMissing,
+  writeSection,
+  written,
+} from './rounds.mjs';
 
-const arms = {
-  baseline: { weighting: 'none' },
-  equal: { weighting: 'equal' },
-  'agent, per epoch': { weighting: { use: 'agent', updateEvery: 'epoch' } },
-  'agent, every step': { weighting: { use: 'agent', updateEvery: 1 } },
+/** By name: the trainer's weighting, and what the peer calls the same step. */
+const weightings = {
+  none: { weighting: 'none', peer: 'baseline' },
+  equal: { weighting: 'equal', peer: 'aver' },
+  'agent-epoch': { weighting: { use: 'agent', updateEvery: 'epoch' } },
+  'agent-step': { weighting: { use: 'agent', updateEvery: 1 }, peer: 'mtkd_rl' },
 };
+const allEngines = ['wasm', 'onnxruntime-1', 'onnxruntime-2', 'torch-1', 'torch-2'];
 const depths = [20, 32, 56];
+const repository = fileURLToPath(new URL('../..', import.meta.url));
 
-function manifest(folder, arm, steps) {
+if (process.argv[2] === '--arm') {
+  const [folder, engine, weighting, steps] = process.argv.slice(3);
+  await measure(folder, engine, weighting, Number(steps));
+} else {
+  await compare();
+}
+
+async function compare() {
+  const { values: options } = parseArgs({
+    options: {
+      engines: { type: 'string', default: allEngines.join() },
+      weightings: { type: 'string', default: Object.keys(weightings).join() },
+      rounds: { type: 'string', default: '5' },
+      steps: { type: 'string', default: '10' },
+      peer: {
+        type: 'string',
+        default: process.env.RETORT_TORCH_PEER ?? resolve(repository, '../shared/peers/torch_mtkd.py'),
+      },
+      python: { type: 'string', default: '/usr/bin/python3' },
+      json: { type: 'string' },
+      write: { type: 'string' },
+    },
+  });
+  const asked = chosen('engines', options.engines, allEngines);
+  const names = chosen('weightings', options.weightings, Object.keys(weightings));
+  const noPeer = asked.some(isTorch) ? peerMissing(options) : undefined;
+  if (noPeer) console.error(noPeer);
+  const engines = asked.filter((engine) => !noPeer || !isTorch(engine));
+
+  const folder = mkdtempSync(join(tmpdir(), 'retort-bench-'));
+  let results;
+  try {
+    await saveTeachers(folder);
+    results = await runRounds(armsOf(engines, names, folder, options), Number(options.rounds), (result) =>
+      Object.entries(result.imagesPerSecond)
+        .map(([name, speed]) => `${name} ${speed.toFixed(1)}`)
+        .join(', '),
+    );
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+  const report = summarize(results, engines, names, options, noPeer);
+  console.log(report);
+  if (options.json) {
+    writeFileSync(options.json, `${JSON.stringify({ machine: machine(), options, results }, null, 1)}\n`);
+  }
+  if (options.write) writeSection(options.write, 'mtkd-step', report);
+}
+
+function isTorch(engine) {
+  return engine.startsWith('torch');
+}
+
+function peerMissing({ peer, python }) {
+  if (!existsSync(peer))
+    return `PyTorch is left out: there is no ${peer}; --peer or RETORT_TORCH_PEER names the program`;
+  return torchMissing(python);
+}
+
+/** An arm is a process: of ours one weighting, of the peer's all. Results are images per second by weighting. */
+function armsOf(engines, names, folder, { python, peer, steps }) {
+  const threadsOf = (engine) => engine.split('-')[1] ?? '1';
+  const arms = {};
+  for (const engine of engines) {
+    if (isTorch(engine)) {
+      const threads = threadsOf(engine);
+      arms[engine] = async () => {
+        // OpenBLAS has threads of its own, which the peer does not set.
+        const env = { OPENBLAS_NUM_THREADS: threads, OMP_NUM_THREADS: threads };
+        const printed = await runArm(python, [peer, threads, '2'], { env });
+        const known = names.filter((name) => weightings[name].peer);
+        return {
+          imagesPerSecond: Object.fromEntries(known.map((name) => [name, printed[weightings[name].peer].images_per_s])),
+        };
+      };
+      continue;
+    }
+    for (const name of names) {
+      arms[`${engine} ${name}`] = async () => {
+        const args = [fileURLToPath(import.meta.url), '--arm', folder, engine, name, steps];
+        const { imagesPerSecond, ...rest } = await runArm(process.execPath, args);
+        return { imagesPerSecond: { [name]: imagesPerSecond }, ...rest };
+      };
+    }
+  }
+  return arms;
+}
+
+function summarize(results, engines, names, options, noPeer) {
+  const rounds = (engine, name) => results[isTorch(engine) ? engine : `${engine} ${name}`];
+  const speed = (name) => (result) => result.imagesPerSecond[name];
+  const measured = (engine, name) => !isTorch(engine) || weightings[name].peer !== undefined;
+  const cells = (of) => names.map((name) => of(name) ?? '–');
+  // The ratio of times is the inverse of that of speeds.
+  const times = (engine, other, name) =>
+    measured(engine, name) && measured(other, name)
+      ? written(ratio(rounds(other, name), rounds(engine, name), speed(name)))
+      : undefined;
+  const pairs = [
+    ['wasm', 'onnxruntime-1'],
+    ['onnxruntime-1', 'torch-1'],
+    ['onnxruntime-2', 'torch-2'],
+    ['onnxruntime-1', 'onnxruntime-2'],
+  ].filter((pair) => pair.every((engine) => engines.includes(engine)));
+  const ours = engines.filter((engine) => !isTorch(engine));
+  return [
+    `\`node tools/bench/mtkd-step.mjs\`: batch 64, ${options.rounds} rounds of ${options.steps} steps; ${machine()}. ` +
+      'Median (lowest–highest) over the rounds.',
+    ...(noPeer ? [noPeer] : []),
+    table(
+      ['images/s', ...names],
+      engines.map((engine) => [
+        engine,
+        ...cells((name) =>
+          measured(engine, name) ? written(spread(rounds(engine, name).map(speed(name))), 1) : undefined,
+        ),
+      ]),
+    ),
+    table(
+      ['ratio of times', ...names],
+      pairs.map(([a, b]) => [`${a} / ${b}`, ...cells((name) => times(a, b, name))]),
+    ),
+    ...(names.includes('equal')
+      ? [
+          table(
+            ['time / equal', ...names],
+            engines.map((engine) => [
+              engine,
+              ...cells((name) =>
+                measured(engine, name)
+                  ? written(
+                      spread(
+                        rounds(engine, 'equal').map(
+                          (result, i) => speed('equal')(result) / speed(name)(rounds(engine, name)[i]),
+                        ),
+                      ),
+                      3,
+                    )
+                  : undefined,
+              ),
+            ]),
+          ),
+        ]
+      : []),
+    table(
+      ['peak memory, MB', ...names],
+      ours.map((engine) => [
+        engine,
+        ...cells((name) => written(spread(rounds(engine, name).map(({ peakMegabytes }) => peakMegabytes)), 0)),
+      ]),
+    ),
+  ].join('\n\n');
+}
+
+function manifest(folder, backend, weighting, steps) {
   return {
     name: 'bench',
-    backend: 'auto',
+    backend,
     dataset: { use: 'scenes', size: 32, train: 64 * steps, validation: 0, test: 9, batchSize: 64 },
     student: { use: 'cifar-resnet', depth: 8 },
     teachers: depths.map((depth) => ({
@@ -36,7 +211,7 @@ function manifest(folder, arm, steps) {
       taps: { logits: 'logits', embedding: 'pool', featureMap: `stage3_block${(depth - 2) / 6}_relu` },
     })),
     agent: { use: 'pg' },
-    trainer: { use: 'mtkd', epochs: 2, weighting: arms[arm].weighting },
+    trainer: { use: 'mtkd', epochs: 2, weighting: weightings[weighting].weighting },
     losses: [
       { id: 'task', use: 'cross-entropy' },
       { id: 'kd', use: 'kd' },
@@ -50,7 +225,7 @@ function manifest(folder, arm, steps) {
 async function saveTeachers(folder) {
   for (const depth of depths) {
     const composed = await composeRun(
-      { ...manifest(folder, 'baseline', 1), student: { use: 'cifar-resnet', depth } },
+      { ...manifest(folder, 'wasm', 'none', 1), student: { use: 'cifar-resnet', depth } },
       { plugins },
     );
     const student = await composed.scope.create(composed.manifest.student, {
@@ -66,59 +241,17 @@ async function saveTeachers(folder) {
   }
 }
 
-async function runArm(folder, arm, steps) {
+/** One arm: prints a JSON line. */
+async function measure(folder, engine, weighting, steps) {
+  const [name, threads] = engine.split('-');
+  const backend = threads ? { use: name, threads: Number(threads) } : name;
   const events = [];
-  await run(manifest(folder, arm, steps), {
+  await run(manifest(folder, backend, weighting, steps), {
     plugins,
     overwrite: true,
     onEvent: (event) => events.push(event),
   });
   const { imagesPerSecond } = events.findLast(({ type }) => type === 'epoch');
-  const { name } = events.find(({ type }) => type === 'backend');
   // Kilobytes on Linux.
-  console.log(JSON.stringify({ imagesPerSecond, backend: name, peakMegabytes: process.resourceUsage().maxRSS / 1024 }));
-}
-
-function quantiles(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  return { low: sorted[0], median: sorted[Math.floor(sorted.length / 2)], high: sorted.at(-1) };
-}
-
-if (process.argv[2] === '--arm') {
-  await runArm(process.argv[3], process.argv[4], Number(process.argv[5]));
-} else {
-  const [rounds, steps] = [Number(process.argv[2] ?? 5), Number(process.argv[3] ?? 12)];
-  const folder = mkdtempSync(join(tmpdir(), 'retort-bench-'));
-  try {
-    await saveTeachers(folder);
-    const measured = Object.fromEntries(Object.keys(arms).map((arm) => [arm, []]));
-    for (let round = 0; round < rounds; round++) {
-      for (const arm of Object.keys(arms)) {
-        const { stdout, stderr, status } = spawnSync(
-          process.execPath,
-          [fileURLToPath(import.meta.url), '--arm', folder, arm, String(steps)],
-          { encoding: 'utf8' },
-        );
-        if (status !== 0) throw new Error(`${arm} failed:\n${stderr}`);
-        measured[arm].push(JSON.parse(stdout.trim().split('\n').at(-1)));
-      }
-    }
-    const equal = measured.equal.map(({ imagesPerSecond }) => imagesPerSecond);
-    console.log(
-      `backend ${measured.equal[0].backend}, 1 thread; ${cpus()[0].model}, ${availableParallelism()} cores; ` +
-        `node ${process.version}; median (lowest to highest) of ${rounds} rounds of ${steps} steps`,
-    );
-    for (const [arm, results] of Object.entries(measured)) {
-      const speed = quantiles(results.map(({ imagesPerSecond }) => imagesPerSecond));
-      const ratio = quantiles(results.map(({ imagesPerSecond }, i) => equal[i] / imagesPerSecond));
-      const memory = quantiles(results.map(({ peakMegabytes }) => peakMegabytes));
-      console.log(
-        `${arm.padEnd(18)} ${speed.median.toFixed(1).padStart(6)} images/s (${speed.low.toFixed(1)} to ${speed.high.toFixed(1)})   ` +
-          `time / equal ${ratio.median.toFixed(3)} (${ratio.low.toFixed(3)} to ${ratio.high.toFixed(3)})   ` +
-          `peak memory ${memory.median.toFixed(0)} MB`,
-      );
-    }
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  console.log(JSON.stringify({ imagesPerSecond, peakMegabytes: process.resourceUsage().maxRSS / 1024 }));
 }
