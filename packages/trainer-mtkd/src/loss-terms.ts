@@ -47,6 +47,7 @@ export async function createLossTerms(
   teachers: Teacher[],
   scope: RunScope,
   seeds: Seeds,
+  classes: string[],
 ): Promise<LossTerm[]> {
   const terms: LossTerm[] = [];
   for (const reference of references) {
@@ -54,7 +55,7 @@ export async function createLossTerms(
     if (terms.some(({ id }) => id === keys.id))
       throw new InputError(`${reference.path}.id: another loss is called "${keys.id}"`);
     const needs = scope.part(reference).needs ?? {};
-    const common = { seeds: seeds.within(`losses/${keys.id}`), path: reference.path };
+    const common = { classes, seeds: seeds.within(`losses/${keys.id}`), path: reference.path };
     const studentView = renaming(needs.student ?? [], keys.student, student.offers, reference, 'the student');
     if (!needs.teacher?.length) {
       if (keys.weightedBy) {

@@ -90,6 +90,19 @@ describe('mtkd', () => {
     }
   });
 
+  it('gives losses their pass over the train split before the first step, and keeps what they learned over a resume', async () => {
+    const losses = [...distillationLosses, { id: 'nd', use: 'nd', weightedBy: 'feature' }];
+    const sections = { losses, run: { checkpoint: { every: '4 steps' } } };
+    await runQuietly(distilling('whole-nd', 'equal', sections));
+    const controller = new AbortController();
+    await runQuietly(distilling('stopped-nd', 'equal', sections), {
+      signal: controller.signal,
+      onEvent: (event) => void (event.type === 'progress' && event.step === 13 && controller.abort()),
+    });
+    await resume(join(folder, 'stopped-nd'), { plugins });
+    expect(digest(join(folder, 'stopped-nd'))).toBe(digest(join(folder, 'whole-nd')));
+  });
+
   it('stops at a loss that is not finite, names the step and the term, and keeps the last good checkpoint', async () => {
     const diverging = manifest('diverging', {
       run: { checkpoint: { every: '1 steps' }, logEvery: 1 },

@@ -74,7 +74,7 @@ async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promi
   scope.own({ dispose: () => void student.model.dispose() });
   if (options.warmStart) await warmStart(student, resolve(baseFolder, options.warmStart));
 
-  const terms = await createLossTerms(manifest.losses, student, teachers, scope, seeds);
+  const terms = await createLossTerms(manifest.losses, student, teachers, scope, seeds, classes);
   if (terms.length === 0)
     throw new InputError('losses: none is left without teachers', { hints: ['add { id: task, use: cross-entropy }'] });
   const heads = (['logit', 'feature'] as const).filter((head) => terms.some((term) => term.head === head));
