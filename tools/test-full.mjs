@@ -1,4 +1,4 @@
-// Everything that is slow: statistical tests, packaging, and the example, the quickstart and the READMEs' code from packed
+// Everything that is slow: statistical tests, packaging, and the examples, the quickstart and the READMEs' code from packed
 // tarballs.
 //   npm run test:full                           all of it
 //   node tools/test-full.mjs packaging example  these parts only, of a workspace that is built
@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runCommand } from './release/command.mjs';
-import { installTarballs, runExample, runQuickstart } from './release/outside.mjs';
+import { installTarballs, runDropIn, runExample, runQuickstart } from './release/outside.mjs';
 import { packAll } from './release/pack.mjs';
 import { checkPackaging } from './release/packaging.mjs';
 import { checkReadmes } from './release/readmes.mjs';
@@ -107,7 +107,12 @@ const parts = {
     await check('npm pack', async () => void (packed = await pack()));
     await checkPackaging(root, packed, check);
   },
-  example: () => check('examples/custom-teacher-adapter, from tarballs', async () => runExample(root, await outside())),
+  example: async () => {
+    await check('examples/custom-teacher-adapter, from tarballs', async () => runExample(root, await outside()));
+    await check('examples/tfjs-drop-in, from tarballs', async () =>
+      runDropIn(root, join(temporary, 'tfjs-drop-in'), await pack()),
+    );
+  },
   quickstart: () => check('retort quickstart, from tarballs', async () => void (await quickstarted())),
   readmes: () => check('READMEs', async () => checkReadmes(root, await quickstarted(), check)),
 };

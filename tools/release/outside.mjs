@@ -58,6 +58,50 @@ export async function runExample(root, folder) {
 }
 
 /**
+ * Trains the plain tfjs program of the example in an empty folder, with no package of ours but the backend and what it needs, by
+ * the commands that its README prints.
+ *
+ * @param {string} root of the workspace
+ * @param {string} folder that is not there yet, outside the workspace
+ * @param {{ name: string, tarball: string }[]} packed
+ */
+export async function runDropIn(root, folder, packed) {
+  cpSync(join(root, 'examples/tfjs-drop-in'), folder, { recursive: true });
+  const needed = packed.filter(({ name }) => ['@retort/core', '@retort/backend-onnxruntime'].includes(name));
+  const flags = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund'];
+  const outputs = {};
+  for (const [, lines] of readFileSync(join(folder, 'README.md'), 'utf8').matchAll(/^```sh\n(.*?)^```$/gms)) {
+    for (const line of lines.trim().split('\n')) {
+      // The only command that a test of tarballs has to change.
+      const [command, args] = line.endsWith('npm install')
+        ? ['npm', ['install', ...flags, ...needed.map(({ tarball }) => tarball)]]
+        : ['sh', ['-c', line]];
+      outputs[line] = (await runCommand(command, args, { cwd: folder, env: environment })).stdout;
+    }
+  }
+  const number = (text, pattern) => Number(pattern.exec(text)?.[1] ?? fail(`no ${pattern} in\n${text}`));
+
+  const trained = outputs['node train.js'];
+  if (!/^backend onnxruntime$/m.test(trained)) fail(`it did not train on onnxruntime\n${trained}`);
+  const losses = [...trained.matchAll(/: loss ([\d.]+)/g)].map(([, loss]) => Number(loss));
+  if (!(losses.at(-1) < losses[0] / 3)) fail(`the loss went ${losses.join(', ')}`);
+  const accuracy = number(trained, /^test accuracy ([\d.]+)/m);
+  if (!(accuracy > 0.8)) fail(`test accuracy is ${accuracy}; chance is a tenth`);
+  for (const file of ['model.json', 'weights.bin']) readFileSync(join(folder, 'model', file));
+
+  const compared = outputs['node compare.js'];
+  const apart = number(compared, /^losses apart by (\S+)/m);
+  if (!(apart < 1e-4)) fail(`the losses differ from those of cpu by ${apart} of their size\n${compared}`);
+  const ratio = number(compared, /^([\d.]+) times as fast/m);
+  if (!(ratio > 2)) fail(`it is ${ratio} times as fast as tfjs's cpu backend\n${compared}`);
+  if (!/^on cpu kernels: none$/m.test(compared)) fail(`kernels ran on cpu\n${compared}`);
+}
+
+function fail(message) {
+  throw new Error(message);
+}
+
+/**
  * Runs the quickstart, and looks at its table and its report.
  *
  * @param {string} folder with the tarballs installed
