@@ -1,5 +1,4 @@
 import * as tf from '@tensorflow/tfjs';
-import { Random } from '@retort/core';
 import { expectClose } from '@retort-tools/testing';
 import { OnnxRuntimeBackend } from './backend.js';
 import { register } from './index.js';
@@ -19,68 +18,7 @@ async function fresh(options: ConstructorParameters<typeof OnnxRuntimeBackend>[0
 
 beforeEach(() => fresh());
 
-/** What a program of random calls leaves behind: values it read, in order, and how many tensors were alive after each step. */
-async function program(name: string, seed: number, options = {}): Promise<{ read: number[][]; alive: number[] }> {
-  if (name === 'onnxruntime') await fresh(options);
-  else await tf.setBackend(name);
-  const random = new Random([seed, 11]);
-  const result = { read: [] as number[][], alive: [] as number[] };
-  const before = tf.memory().numTensors;
-  const numbers = () =>
-    tf.tensor2d(
-      Float32Array.from({ length: 6 }, () => random.integer(9) - 4),
-      [2, 3],
-    );
-  const variables = [0, 1].map(() => {
-    const start = numbers();
-    const variable = tf.variable(start);
-    start.dispose();
-    return variable;
-  });
-  const alive: tf.Tensor[] = [numbers(), numbers()];
-  const pick = (): tf.Tensor => [...alive, ...variables][random.integer(alive.length + variables.length)];
-  const actions: (() => void | Promise<void>)[] = [
-    () => void alive.push(pick().add(pick())),
-    () => void alive.push(pick().mul(tf.scalar(0.5)), pick().sub(pick())),
-    () => void alive.push(pick().clone()),
-    () => void alive.push(pick().reshape([3, 2]).transpose()),
-    () => void alive.push(tf.tidy(() => pick().add(pick()).sub(pick()))),
-    () => tf.tidy(() => void alive.push(tf.keep(pick().mul(tf.scalar(0.25)).add(pick())))),
-    () => {
-      const [top, bottom] = tf.split(pick().clone(), 2, 0);
-      alive.push(tf.concat([bottom, top], 0));
-      if (random.integer(2)) top.dispose();
-      bottom.dispose();
-    },
-    () => {
-      const value = tf.tidy(() => pick().mul(tf.scalar(0.5)));
-      variables[random.integer(variables.length)].assign(value as tf.Tensor2D);
-      if (random.integer(2)) value.dispose();
-      else alive.push(value);
-    },
-    () => void result.read.push([...pick().dataSync()]),
-    async () => void result.read.push([...(await pick().data())]),
-    () => alive.splice(random.integer(alive.length), alive.length > 2 ? 1 : 0).forEach((tensor) => tensor.dispose()),
-    () => alive.splice(random.integer(alive.length), alive.length > 2 ? 1 : 0).forEach((tensor) => tensor.dispose()),
-  ];
-  for (let step = 0; step < 120; step++) {
-    await actions[random.integer(actions.length)]();
-    result.alive.push(tf.memory().numTensors - before);
-  }
-  for (const tensor of [...alive, ...variables]) result.read.push([...tensor.dataSync()]);
-  tf.dispose([...alive, ...variables]);
-  return result;
-}
-
-describe('a random program', () => {
-  it.each([{}, { maximalNodes: 3 }])('reads and leaves what it does on the cpu backend: %j', async (options) => {
-    for (let seed = 0; seed < 12; seed++) {
-      const expected = await program('cpu', seed);
-      const actual = await program('onnxruntime', seed, options);
-      expect({ seed, ...actual }).toEqual({ seed, ...expected });
-    }
-  });
-
+describe('data', () => {
   it('leaves no data behind when all its tensors are gone', async () => {
     await fresh();
     const made = tf.tidy(() => tf.split(tf.ones([4, 2]).add(1), 2));
@@ -90,9 +28,7 @@ describe('a random program', () => {
     expect(backend.numDataIds()).toBe(0);
     expect(backend.memory().numBytesInHost).toBe(0);
   });
-});
 
-describe('data', () => {
   it('counts references', () => {
     const x = tf.tensor1d([1, 2]);
     expect(backend.refCount(x.dataId)).toBe(1);
