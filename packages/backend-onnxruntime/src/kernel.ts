@@ -15,6 +15,8 @@ export interface OnnxKernel {
   record(inputs: Inputs, attributes: Record<string, never>, backend: OnnxRuntimeBackend): Outputs;
   /** It records for strings, complex numbers and empty tensors too; the cpu kernel answers these otherwise. */
   anyTensor: boolean;
+  /** For which inputs it leaves the call to the cpu kernel, in words; the table of kernels shows it. */
+  except: string;
 }
 
 /**
@@ -26,9 +28,9 @@ export interface OnnxKernel {
 export function kernel<I extends object = { x: tf.TensorInfo }, A extends object = object>(
   name: string,
   record: (inputs: I, attributes: A, backend: OnnxRuntimeBackend) => Outputs,
-  { anyTensor = false } = {},
+  { anyTensor = false, except = '' } = {},
 ): OnnxKernel {
-  return { name, record: record as unknown as OnnxKernel['record'], anyTensor };
+  return { name, record: record as unknown as OnnxKernel['record'], anyTensor, except };
 }
 
 /** Registers a kernel with tfjs. */

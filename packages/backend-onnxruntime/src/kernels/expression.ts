@@ -68,7 +68,7 @@ export function arithmetic<I extends object = { x: tf.TensorInfo }, A extends ob
       const recordable = ({ dtype }: tf.TensorInfo) => dtype !== 'string' && (complex || dtype !== 'complex64');
       return Object.values(inputs).every(recordable) ? record(inputs, attributes, backend) : undefined;
     },
-    { anyTensor: true },
+    { anyTensor: true, except: complex ? 'strings' : 'strings, complex numbers' },
   );
 }
 

@@ -154,13 +154,17 @@ export const indexingKernels: OnnxKernel[] = [
     );
   }),
 
-  kernel<Inputs<'indices' | 'updates'>, tf.ScatterNdAttrs>(tf.ScatterNd, ({ indices, updates }, { shape }, backend) => {
-    // A bool of tfjs counts on from 1 here, which ONNX's cannot.
-    if (updates.dtype === 'bool' || shape.includes(0)) return undefined;
-    const value = backend.value(updates);
-    const into = filled(backend, backend.scalar(0, updates.dtype as 'int32'), shape);
-    return scatter(backend, { into, indices, updates: value, shape, add: true });
-  }),
+  kernel<Inputs<'indices' | 'updates'>, tf.ScatterNdAttrs>(
+    tf.ScatterNd,
+    ({ indices, updates }, { shape }, backend) => {
+      // A bool of tfjs counts on from 1 here, which ONNX's cannot.
+      if (updates.dtype === 'bool' || shape.includes(0)) return undefined;
+      const value = backend.value(updates);
+      const into = filled(backend, backend.scalar(0, updates.dtype as 'int32'), shape);
+      return scatter(backend, { into, indices, updates: value, shape, add: true });
+    },
+    { except: 'bool' },
+  ),
 
   kernel<Inputs<'tensor' | 'indices' | 'updates'>>(
     tf.TensorScatterUpdate,
@@ -220,6 +224,7 @@ export const indexingKernels: OnnxKernel[] = [
       );
       return backend.output(backend.reshape(kept, [numSegments, ...rest]));
     },
+    { except: 'segment ids of more than one axis' },
   ),
 
   kernel<Inputs<'x'>, tf.TopKAttrs>(tf.TopK, ({ x }, { k }, backend) => {
