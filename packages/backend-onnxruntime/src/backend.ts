@@ -116,7 +116,13 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
   }
 
   /** The value of a tensor in the recording, in the shape the tensor has. */
-  value({ dataId, shape, dtype }: tf.TensorInfo): Value {
+  value(tensor: tf.TensorInfo): Value {
+    const value = this.heldValue(tensor);
+    return sameShape(value.shape, tensor.shape) ? value : this.reshape(value, tensor.shape);
+  }
+
+  /** The same in the shape it was recorded or first fed in, which is not the tensor's when that was reshaped. */
+  heldValue({ dataId, shape, dtype }: tf.TensorInfo): Value {
     const data = this.#find(dataId);
     let value = data.value ?? data.feed;
     if (!value) {
@@ -127,7 +133,7 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
       data.feed = value;
       this.#fed.add(data);
     }
-    return sameShape(value.shape, shape) ? value : this.reshape(value, shape);
+    return value;
   }
 
   /** A node with one output. */
@@ -193,18 +199,22 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
   /**
    * Runs what is recorded; pending values that are still held get their numbers. When the graph fails, each of them is computed on
    * its own, and those that fail again throw their error where they are read.
+   *
+   * @param computed numbers of values that a graph has given already
    */
-  flush(): void {
+  flush(computed: ReadonlyMap<Value, Numbers> = new Map()): void {
     const held = [...this.#pending];
-    const wanted = [...new Set(held.map(({ value }) => value!))].filter(({ from }) => from.kind === 'node');
-    const results = new Map<Value, Numbers>();
+    const wanted = [...new Set(held.map(({ value }) => value!))].filter(
+      (value) => value.from.kind === 'node' && !computed.has(value),
+    );
+    const results = new Map(computed);
     const failures = new Map<Value, unknown>();
     const compute = (outputs: Value[]): void => {
       try {
         const graph = numberGraph(neededNodes(this.#recording.nodes, outputs), outputs);
         const fed = graph.inputs.map(({ from }) => this.numbersOf((from as { source: Data }).source));
-        const computed = this.run(graph, fed);
-        for (const output of outputs) results.set(output, computed[graph.names.get(output)!]);
+        const numbers = this.run(graph, fed);
+        for (const output of outputs) results.set(output, numbers[graph.names.get(output)!]);
       } catch (error) {
         if (outputs.length === 1) failures.set(outputs[0], error);
         else for (const output of outputs) compute([output]);

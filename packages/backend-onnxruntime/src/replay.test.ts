@@ -47,6 +47,26 @@ const batch = (i: number, rows = 3) => ({
 });
 
 describe('compileStep', () => {
+  it('compiles one graph per shape, the recorded call included, and computes nothing else', async () => {
+    const kernel = tf.variable(tf.tensor2d([1, 2, 3, 4], [2, 2]));
+    // A dense layer on three axes reshapes the kernel it reads, and the result: both share the data of what they came from.
+    const step = ({ x }: Record<string, tf.Tensor>) => ({
+      y: tf.matMul(x.reshape([1, -1, 2]), kernel.reshape([1, 2, 2]) as tf.Tensor3D).reshape([-1, 2]),
+    });
+    const run = backend().compileStep(step, { kernel });
+    const { dataId } = kernel;
+    const before = backend().statistics();
+    for (const rows of [3, 3, 1, 3, 1]) {
+      const { y } = run({ x: tf.ones([rows, 2]) });
+      expect(y.shape).toEqual([rows, 2]);
+      await expectClose(y, Array.from({ length: rows }, () => [4, 6]).flat());
+    }
+    const after = backend().statistics();
+    expect(after.compiled - before.compiled).toBe(2);
+    expect(after.runs - before.runs).toBe(5);
+    expect(kernel.dataId).toBe(dataId);
+  });
+
   it('does what the step does, call after call, also for a smaller last batch', async () => {
     const [plain, replayed] = [momentumStep(), momentumStep()];
     const run = backend().compileStep(replayed.step, replayed.variables);

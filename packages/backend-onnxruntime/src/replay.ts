@@ -1,11 +1,13 @@
 import * as tf from '@tensorflow/tfjs';
-import type { Data, OnnxRuntimeBackend } from './backend.js';
+import type { Data, Numbers, OnnxRuntimeBackend } from './backend.js';
 import type { Value } from './recording.js';
 
 export type TensorMap = Record<string, tf.Tensor>;
 
 /** A recorded step: one graph, and where its inputs come from and its outputs go. */
 interface Program {
+  /** The numbers of the call that was recorded, so that it compiles nothing but the graph that the others run. */
+  first(): ReadonlyMap<Value, Numbers> | undefined;
   run(inputs: TensorMap): TensorMap;
 }
 
@@ -37,8 +39,9 @@ export function compileStep<I extends TensorMap, O extends TensorMap>(
     const outputs = tf.tidy(() => step(inputs));
     // A step that read something back ran in pieces, and has to go on doing so.
     const whole = backend.statistics().runs === runs;
-    programs.set(key, whole ? capture(backend, sources, outputs, variables) : 'plain');
-    backend.flush();
+    const program = whole ? capture(backend, sources, outputs, variables) : undefined;
+    programs.set(key, program ?? 'plain');
+    backend.flush(program?.first());
     return outputs;
   };
 }
@@ -66,7 +69,7 @@ function capture(
       name,
       shape: tensor.shape,
       dtype: tensor.dtype,
-      value: backend.value(tensor),
+      value: backend.heldValue(tensor),
     })),
   );
   // A variable that the step left alone is neither computed nor assigned.
@@ -93,6 +96,19 @@ function capture(
   }));
 
   return {
+    first() {
+      if (graph.outputs.length === 0) return undefined;
+      try {
+        const numbers = backend.run(
+          graph,
+          feeds.map(({ data }) => backend.numbersOf(data)),
+        );
+        return new Map(graph.outputs.map((output) => [output, numbers[graph.names.get(output)!]]));
+      } catch {
+        // The flush that follows finds out which value it was.
+        return undefined;
+      }
+    },
     run(inputs) {
       const numbers = backend.run(
         graph,
