@@ -8,15 +8,15 @@ import {
   forwardWindows,
   isPointwise,
   lastShape,
-  onnxTransposedWindow,
   readImages,
+  transposedConvolution,
   writeImages,
   type ConvolutionAttributes,
   type ConvolutionInfo,
 } from './convolution-info.js';
 import { matMul } from './mat-mul.js';
 import { patches } from './patches.js';
-import { cast, channelsFirst, channelsLast, transpose } from './structural.js';
+import { cast, transpose } from './structural.js';
 
 /** Patches of output gradients that a gradient already took, for the other one: by gradient and what its windows see. */
 const taken = new WeakMap<Value, Map<string, Value>>();
@@ -66,13 +66,7 @@ export function inputGradient(backend: OnnxRuntimeBackend, dy: Value, filter: Va
     const matrix = backend.reshape(columns, [taps * outChannels, inChannels]);
     return backend.reshape(matMul(backend, gradientPatches(backend, dy, info), matrix), shape);
   }
-  const dx = backend.emit(
-    'ConvTranspose',
-    [channelsFirst(backend, dy), transpose(backend, filter, [3, 2, 0, 1])],
-    [batchSize, inChannels, inHeight, inWidth],
-    onnxTransposedWindow(info),
-  );
-  return channelsLast(backend, dx);
+  return transposedConvolution(backend, dy, transpose(backend, filter, [3, 2, 0, 1]), info);
 }
 
 /** dW [h, w, C, K] of x [B, H, W, C] and dy [B, H′, W′, K]. */

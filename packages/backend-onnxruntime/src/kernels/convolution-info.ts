@@ -105,18 +105,61 @@ export function isPointwise(info: ConvolutionInfo): boolean {
   return info.filterHeight * info.filterWidth === 1 && top + left + bottom + right === 0;
 }
 
-/** Attributes of ONNX's ConvTranspose that undoes the sizes of a convolution. */
-export function onnxTransposedWindow(info: ConvolutionInfo) {
-  const { top, left } = info.padInfo;
-  const surplus = [
-    (info.outHeight - 1) * info.strideHeight + info.effectiveFilterHeight - top - info.inHeight,
-    (info.outWidth - 1) * info.strideWidth + info.effectiveFilterWidth - left - info.inWidth,
+/**
+ * Rows and columns beyond the last windows, where ONNX would find room for more of them: tfjs counts the windows that a numeric pad
+ * leaves room for by the filter's height and the vertical stride, along both axes.
+ */
+function unseen(info: ConvolutionInfo): [number, number] {
+  const rest = (size: number, out: number, stride: number, extent: number, before: number) => {
+    const left = size + before - (out - 1) * stride - extent;
+    return left >= stride ? left : 0;
+  };
+  return [
+    rest(info.inHeight, info.outHeight, info.strideHeight, info.effectiveFilterHeight, info.padInfo.top),
+    rest(info.inWidth, info.outWidth, info.strideWidth, info.effectiveFilterWidth, info.padInfo.left),
   ];
-  return {
+}
+
+/** x [B, H, W, C] without what no window sees. */
+export function seenPart(backend: OnnxRuntimeBackend, x: Value, info: ConvolutionInfo): Value {
+  const [rows, columns] = unseen(info);
+  if (rows + columns === 0) return x;
+  const [batch, height, width, channels] = x.shape;
+  const lists = [[0, 0], [height - rows, width - columns], [1, 2]].map((list) => backend.integers(list)); // prettier-ignore
+  return backend.emit('Slice', [x, ...lists], [batch, height - rows, width - columns, channels]);
+}
+
+/**
+ * The gradient of the input, [B, H, W, C], by ONNX's ConvTranspose.
+ *
+ * @param dy [B, H′, W′, O]
+ * @param filter [O, C / groups, h, w]
+ */
+export function transposedConvolution(
+  backend: OnnxRuntimeBackend,
+  dy: Value,
+  filter: Value,
+  info: ConvolutionInfo,
+  groups = 1,
+): Value {
+  const { batchSize, inChannels, padInfo } = info;
+  const [rows, columns] = unseen(info);
+  const [height, width] = [info.inHeight - rows, info.inWidth - columns];
+  const surplus = [
+    (info.outHeight - 1) * info.strideHeight + info.effectiveFilterHeight - padInfo.top - height,
+    (info.outWidth - 1) * info.strideWidth + info.effectiveFilterWidth - padInfo.left - width,
+  ];
+  const inputs = [channelsFirst(backend, dy), filter];
+  const seen = backend.emit('ConvTranspose', inputs, [batchSize, inChannels, height, width], {
     kernel_shape: [info.filterHeight, info.filterWidth],
     strides: [info.strideHeight, info.strideWidth],
     dilations: [info.dilationHeight, info.dilationWidth],
-    pads: [top, left, Math.max(0, surplus[0]), Math.max(0, surplus[1])],
+    pads: [padInfo.top, padInfo.left, Math.max(0, surplus[0]), Math.max(0, surplus[1])],
     output_padding: [Math.max(0, -surplus[0]), Math.max(0, -surplus[1])],
-  };
+    group: groups,
+  });
+  const dx = channelsLast(backend, seen);
+  return rows + columns === 0
+    ? dx
+    : backend.emit('Pad', [dx, backend.integers([0, 0, 0, 0, 0, rows, columns, 0])], info.inShape);
 }

@@ -10,6 +10,7 @@ import {
   lastShape,
   onnxWindow,
   readImages,
+  seenPart,
   writeImages,
   type ConvolutionAttributes,
   type ConvolutionInfo,
@@ -40,7 +41,7 @@ export function convolve(
     const product = after(matMul(backend, pixels, matrix, false, false, bias));
     return backend.reshape(product, [batchSize, outHeight, outWidth, outChannels]);
   }
-  const images = channelsFirst(backend, x);
+  const images = channelsFirst(backend, seenPart(backend, x, info));
   const kernels = transpose(backend, filter, [3, 2, 0, 1]);
   const y = backend.emit(
     'Conv',

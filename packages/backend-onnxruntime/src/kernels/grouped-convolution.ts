@@ -5,9 +5,10 @@ import type { Value } from '../recording.js';
 import {
   convolutionInfo,
   forwardWindows,
-  onnxTransposedWindow,
   onnxWindow,
   readImages,
+  seenPart,
+  transposedConvolution,
   writeImages,
   type ConvolutionAttributes,
   type ConvolutionInfo,
@@ -37,7 +38,7 @@ export function groupedConvolve(
   after: (y: Value) => Value = (y) => y,
 ): Value {
   const { batchSize, outChannels, outHeight, outWidth } = info;
-  const inputs = [channelsFirst(backend, x), onnxFilter(backend, filter)];
+  const inputs = [channelsFirst(backend, seenPart(backend, x, info)), onnxFilter(backend, filter)];
   const y = backend.emit('Conv', bias ? [...inputs, bias] : inputs, [batchSize, outChannels, outHeight, outWidth], {
     ...onnxWindow(info),
     dilations: dilations(info),
@@ -75,11 +76,7 @@ export function groupedInputGradient(
     const attributes = { group: groups, kernel_shape, dilations: dilations(info), pads };
     return channelsLast(backend, backend.emit('Conv', [channelsFirst(backend, dy), flipped], shape, attributes));
   }
-  const dx = backend.emit('ConvTranspose', [channelsFirst(backend, dy), taps], shape, {
-    ...onnxTransposedWindow(info),
-    group: groups,
-  });
-  return channelsLast(backend, dx);
+  return transposedConvolution(backend, dy, taps, info, groups);
 }
 
 /** dW [h, w, C / G, O] of x [B, H, W, C] and dy [B, H′, W′, O]. */

@@ -20,7 +20,8 @@ for (const filter of [
     [3, 2],
   ] as [number, number][])
     for (const pad of ['same', 'valid'] as const) cases.push([[2, 7, 8, 3], filter, strides, pad]);
-cases.push([[2, 6, 6, 2], [3, 3], [2, 2], 1]);
+// The last: tfjs makes fewer windows than there is room for.
+cases.push([[2, 6, 6, 2], [3, 3], [2, 2], 1], [[2, 6, 9, 2], [4, 2], [2, 2], 1]);
 
 describe.each(['maxPool', 'avgPool'] as const)('%s', (name) => {
   it.each(cases)('of %j, filter %j, strides %j, pad %j', async (x, filter, strides, pad) => {

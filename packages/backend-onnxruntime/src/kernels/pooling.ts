@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import type { OnnxRuntimeBackend } from '../backend.js';
 import { kernel, type OnnxKernel } from '../kernel.js';
 import type { Value } from '../recording.js';
-import { onnxWindow, readImages, type ConvolutionInfo } from './convolution-info.js';
+import { onnxWindow, readImages, seenPart, type ConvolutionInfo } from './convolution-info.js';
 import { filled } from './expression.js';
 import { cast, channelsFirst, channelsLast, derivedConstant, separable } from './structural.js';
 import { tapsOf } from './taps.js';
@@ -36,7 +36,7 @@ function pooling(name: string, op: string): OnnxKernel {
       backend.incRef(x.dataId);
       return { dataId: x.dataId, shape: x.shape, dtype: x.dtype };
     }
-    const images = channelsFirst(backend, readImages(backend, x));
+    const images = channelsFirst(backend, seenPart(backend, readImages(backend, x), info));
     const pooled = channelsLast(backend, backend.emit(op, [images], outputShape(info), onnxWindow(info)));
     return backend.output(x.dtype === 'float32' ? pooled : cast(backend, pooled, 'int32'));
   });
