@@ -2,7 +2,10 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodeModel, type ModelConstant, type ModelValue } from './onnx-model.js';
+import { explain } from './explain.js';
 import { createSession, type NativeSession, type Placement, type SessionOptions } from './native-session.js';
+import { channelBlock } from './optimizer/block-size.js';
+import { optimizeGraph } from './optimizer/optimize-graph.js';
 import { nodesWebgpuRefuses, staysOnDevice } from './webgpu.js';
 import type { NumberedGraph, RecordedNode, Value } from './recording.js';
 
@@ -46,9 +49,8 @@ export class GraphCache {
       return known;
     }
     this.misses++;
-    if (this.#options.dumpGraphs !== undefined) dump(graph, this.#options.dumpGraphs, this.misses);
     const began = performance.now();
-    const compiled = compile(graph, this.#options);
+    const compiled = this.#compile(graph);
     this.compileMilliseconds += performance.now() - began;
     this.#sessions.set(digest, compiled);
     for (const [oldest, session] of this.#sessions) {
@@ -63,15 +65,39 @@ export class GraphCache {
     for (const session of this.#sessions.values()) session.dispose();
     this.#sessions.clear();
   }
+
+  #compile(graph: NumberedGraph): NativeSession {
+    const { executionProviders, graphOptimizationLevel, dumpGraphs } = this.#options;
+    const plain = executionProviders.join() !== 'cpu' || graphOptimizationLevel === 'disabled';
+    const form = plain ? graph : optimizeGraph(graph, channelBlock());
+    if (dumpGraphs !== undefined) dump(form, dumpGraphs, this.misses);
+    try {
+      return compile(form, this.#options);
+    } catch (error) {
+      // What is only faster is not to be what fails.
+      if (plain) throw error;
+      return compile(graph, this.#options);
+    }
+  }
 }
 
 function compile(graph: NumberedGraph, options: SessionOptions): NativeSession {
   try {
-    return createSession(
+    const session = createSession(
       encode(graph, (_, n) => `n${n}`),
       options,
       placement(graph, options),
     );
+    return {
+      ...session,
+      run(feeds, fetches) {
+        try {
+          return session.run(feeds, fetches);
+        } catch (error) {
+          throw explain(error, graph);
+        }
+      },
+    };
   } catch (error) {
     throw explain(error, graph);
   }
@@ -112,14 +138,4 @@ function placement(graph: NumberedGraph, { executionProviders }: SessionOptions)
     onCpu: nodesWebgpuRefuses(graph.nodes),
     onDevice: graph.outputs.filter(staysOnDevice).map((value) => graph.names.get(value)!),
   };
-}
-
-/** An error of onnxruntime with the kernel behind the node that it names. */
-export function explain(error: unknown, graph: NumberedGraph): Error {
-  const message = error instanceof Error ? error.message : String(error);
-  const number = /\bn(\d+)(?:_\w+)?\b/.exec(message)?.[1];
-  const node = number === undefined ? undefined : graph.nodes[Number(number)];
-  return new Error(node ? `${node.kernel}: onnxruntime refuses ${node.op}: ${message}` : `onnxruntime: ${message}`, {
-    cause: error,
-  });
 }

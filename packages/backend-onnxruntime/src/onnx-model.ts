@@ -10,6 +10,7 @@ export type ElementType = keyof typeof elementTypes;
 export type AttributeValue = number | string | readonly number[] | { float: number } | { floats: readonly number[] };
 
 export interface ModelNode {
+  /** Its name; operators that are onnxruntime's own and not ONNX's with their domain before it, as in `com.microsoft.Gelu`. */
   op: string;
   /** '' leaves an optional input out. */
   inputs: readonly string[];
@@ -61,17 +62,28 @@ export function encodeModel(
     ...inputs.flatMap((input) => message(11, encodeValue(input))),
     ...outputs.flatMap((output) => message(12, encodeValue(output))),
   ];
-  return encodeFile(graph, header);
+  const domains = nodes.map(({ op }) => splitName(op).domain).filter((domain) => domain !== '');
+  return encodeFile(graph, header, [...new Set(domains)]);
+}
+
+function splitName(op: string): { domain: string; type: string } {
+  const end = op.lastIndexOf('.');
+  return { domain: op.slice(0, Math.max(0, end)), type: op.slice(end + 1) };
 }
 
 /** The bytes of a model around those of its graph. */
-export function encodeFile(graph: Chunks, { opset, producer, documentation, metadata = {} }: ModelHeader): Uint8Array {
+export function encodeFile(
+  graph: Chunks,
+  { opset, producer, documentation, metadata = {} }: ModelHeader,
+  domains: readonly string[] = [],
+): Uint8Array {
   return Buffer.concat([
     ...integer(1, irVersion(opset)),
     ...(producer ? [...text(2, producer.name), ...text(3, producer.version)] : []),
     ...(documentation === undefined ? [] : text(6, documentation)),
     ...message(7, graph),
     ...message(8, [...text(1, ''), ...integer(2, opset)]),
+    ...domains.flatMap((domain) => message(8, [...text(1, domain), ...integer(2, 1)])),
     ...Object.entries(metadata).flatMap(([key, value]) => message(14, [...text(1, key), ...text(2, value)])),
   ]);
 }
@@ -85,11 +97,13 @@ function irVersion(opset: number): number {
 export type Chunks = Uint8Array[];
 
 function encodeNode({ op, inputs, outputs, attributes, name }: ModelNode): Chunks {
+  const { domain, type } = splitName(op);
   return [
     ...inputs.flatMap((input) => text(1, input)),
     ...outputs.flatMap((output) => text(2, output)),
     ...text(3, name),
-    ...text(4, op),
+    ...text(4, type),
+    ...(domain === '' ? [] : text(7, domain)),
     ...Object.entries(attributes).flatMap(([key, value]) => message(5, [...text(1, key), ...encodeAttribute(value)])),
   ];
 }

@@ -3,6 +3,7 @@ import { InputError, z } from '@retort/core';
 import { defaultOptions, OnnxRuntimeBackend, type OnnxRuntimeOptions } from './backend.js';
 import { checkProviders } from './execution-providers.js';
 import { registerFallbacks } from './fallback.js';
+import { registerGradients } from './gradients.js';
 import { backendName, registerOnnxKernel } from './kernel.js';
 import { kernels } from './kernels/index.js';
 
@@ -60,6 +61,7 @@ export function register(options: Partial<OnnxRuntimeOptions> = {}): void {
     checkProviders(given.executionProviders ?? []);
     asked = { ...asked, ...given };
   }
+  registerGradients();
   const known = new Set(tf.getKernelsForBackend(backendName).map(({ kernelName }) => kernelName));
   for (const each of kernels) if (!known.has(each.name)) registerOnnxKernel(each);
   registerFallbacks(new Set([...known, ...kernels.map(({ name }) => name)]));

@@ -15,25 +15,8 @@ import {
   type ConvolutionInfo,
 } from './convolution-info.js';
 import { matMul } from './mat-mul.js';
-import { patches } from './patches.js';
-import { cast, transpose } from './structural.js';
-
-/** Patches of output gradients that a gradient already took, for the other one: by gradient and what its windows see. */
-const taken = new WeakMap<Value, Map<string, Value>>();
-
-function gradientPatches(backend: OnnxRuntimeBackend, dy: Value, info: ConvolutionInfo): Value {
-  const windows = backwardWindows(info);
-  const known = taken.get(dy) ?? new Map<string, Value>();
-  taken.set(dy, known);
-  const key = JSON.stringify(windows);
-  const result = known.get(key) ?? patches(backend, dy, windows);
-  known.set(key, result);
-  return result;
-}
-
-function hasGradientPatches(dy: Value, info: ConvolutionInfo): boolean {
-  return taken.get(dy)?.has(JSON.stringify(backwardWindows(info))) ?? false;
-}
+import { type Axis, patches } from './patches.js';
+import { cast, channelsFirst, channelsLast, transpose } from './structural.js';
 
 /** tf.conv2dTranspose may ask for fewer pixels than its input would give: the rest of the input is left out, as on cpu. */
 function cropped(backend: OnnxRuntimeBackend, dy: Value, { outHeight, outWidth }: ConvolutionInfo): Value {
@@ -44,6 +27,27 @@ function cropped(backend: OnnxRuntimeBackend, dy: Value, { outHeight, outWidth }
     [dy, backend.integers([0, 0]), backend.integers([outHeight, outWidth]), backend.integers([1, 2])],
     [batch, outHeight, outWidth, channels],
   );
+}
+
+/** Pads of the convolution of dy with the mirrored filter that gives dx: top, left, bottom, right. */
+function mirroredPads(info: ConvolutionInfo): number[] {
+  const [top, left] = [info.filterHeight - 1 - info.padInfo.top, info.filterWidth - 1 - info.padInfo.left];
+  const bottom = info.inHeight + info.filterHeight - 1 - info.outHeight - top;
+  return [top, left, bottom, info.inWidth + info.filterWidth - 1 - info.outWidth - left];
+}
+
+/** [h, w, C, K] turned by half a turn, as ONNX's filter from K to C channels: [C, K, h, w]. */
+function mirrored(backend: OnnxRuntimeBackend, filter: Value): Value {
+  const [height, width, channels, filters] = filter.shape;
+  const taps = height * width;
+  const backwards = backend.constant(
+    Int32Array.from({ length: taps }, (_, i) => taps - 1 - i),
+    [taps],
+    'int32',
+  );
+  const lined = backend.reshape(filter, [taps, channels, filters]);
+  const turned = backend.emit('Gather', [lined, backwards], lined.shape, { axis: 0 });
+  return transpose(backend, backend.reshape(turned, filter.shape), [2, 3, 0, 1]);
 }
 
 /** dx [B, H, W, C] of dy [B, H′, W′, K] and filter [h, w, C, K]. */
@@ -60,33 +64,58 @@ export function inputGradient(backend: OnnxRuntimeBackend, dy: Value, filter: Va
     const pixels = backend.reshape(product, [batchSize, outHeight, outWidth, inChannels]);
     return backend.reshape(patches(backend, pixels, backwardWindows(info)), shape);
   }
-  if (!strided) {
-    const taps = filterHeight * filterWidth;
-    const columns = transpose(backend, filter, [0, 1, 3, 2]);
-    const matrix = backend.reshape(columns, [taps * outChannels, inChannels]);
-    return backend.reshape(matMul(backend, gradientPatches(backend, dy, info), matrix), shape);
+  const pads = mirroredPads(info);
+  if (!strided && pads.every((pad) => pad >= 0)) {
+    const dx = backend.emit(
+      'Conv',
+      [channelsFirst(backend, dy), mirrored(backend, filter)],
+      [batchSize, inChannels, inHeight, inWidth],
+      { kernel_shape: [filterHeight, filterWidth], strides: [1, 1], pads, dilations: [1, 1] },
+    );
+    return channelsLast(backend, dx);
   }
   return transposedConvolution(backend, dy, transpose(backend, filter, [3, 2, 0, 1]), info);
 }
 
-/** dW [h, w, C, K] of x [B, H, W, C] and dy [B, H′, W′, K]. */
+/**
+ * dW [h, w, C, K] of x [B, H, W, C] and dy [B, H′, W′, K].
+ *
+ * With stride 1, of x the pixels that the taps of a row see are put side by side, [P, w · C], and of dy those that the taps of a
+ * column come from, [P, h · K]; all of dW is one product of the two. Patches of whole windows would be h times as many numbers.
+ */
 export function filterGradient(backend: OnnxRuntimeBackend, x: Value, dy: Value, info: ConvolutionInfo): Value {
-  const { batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels, filterHeight, filterWidth } =
-    info;
-  // Patches of few channels are cheaper taken anew than those of the gradient are to multiply with.
-  if (2 * inChannels > outChannels && hasGradientPatches(dy, info)) {
-    // xᵀ · patches: [C, h · w · K]
-    const pixels = backend.reshape(x, [batchSize * inHeight * inWidth, inChannels]);
-    const product = matMul(backend, pixels, gradientPatches(backend, dy, info), true);
-    const split = backend.reshape(product, [inChannels, filterHeight, filterWidth, outChannels]);
-    return transpose(backend, split, [1, 2, 0, 3]);
+  const { inHeight, inChannels, outWidth, outChannels, filterHeight, filterWidth, padInfo } = info;
+  const windows = forwardWindows(info);
+  const none: Axis = { origin: 0, step: 1, tapStep: 0, divisor: 1 };
+  if (info.strideHeight * info.strideWidth > 1 || filterHeight * filterWidth === 1) {
+    const pixels = isPointwise(info) && info.strideHeight * info.strideWidth === 1 ? x : patches(backend, x, windows);
+    return backend.reshape(productOfColumns(backend, pixels, dy), info.filterShape);
   }
-  const rows = backend.reshape(dy, [batchSize * outHeight * outWidth, outChannels]);
-  const pixels =
-    isPointwise(info) && info.strideHeight * info.strideWidth === 1
-      ? backend.reshape(x, [batchSize * inHeight * inWidth, inChannels])
-      : patches(backend, x, forwardWindows(info));
-  return backend.reshape(matMul(backend, pixels, rows, true), info.filterShape);
+  const rows = patches(backend, x, { ...windows, height: inHeight, rows: 1, vertical: none });
+  const columns = patches(backend, dy, {
+    height: inHeight,
+    width: outWidth,
+    rows: filterHeight,
+    columns: 1,
+    vertical: { origin: padInfo.top, step: 1, tapStep: -1, divisor: 1 },
+    horizontal: none,
+  });
+  const product = productOfColumns(backend, rows, columns);
+  const split = backend.reshape(product, [filterWidth, inChannels, filterHeight, outChannels]);
+  return transpose(backend, split, [2, 0, 1, 3]);
+}
+
+/**
+ * aᵀ · b of a [.., M] and b [.., N] over all else: [M, N]. The transpose is a node of its own, and the product of the result
+ * two to three times as fast as one that reads a transposed.
+ */
+function productOfColumns(backend: OnnxRuntimeBackend, a: Value, b: Value): Value {
+  const [m, n] = [a.shape.at(-1)!, b.shape.at(-1)!];
+  const positions = tf.util.sizeFromShape(b.shape.slice(0, -1));
+  // Of three axes, so that onnxruntime does not put the two together again.
+  const parts = positions % 64 === 0 ? 64 : 1;
+  const turned = transpose(backend, backend.reshape(a, [parts, positions / parts, m]), [2, 0, 1]);
+  return matMul(backend, backend.reshape(turned, [m, positions]), backend.reshape(b, [positions, n]));
 }
 
 type InputGradient = ConvolutionAttributes & { inputShape: number[] };

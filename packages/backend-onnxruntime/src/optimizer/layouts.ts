@@ -1,0 +1,53 @@
+import type { RecordedNode, Value } from '../recording.js';
+import { blockedConvolution } from './blocked-convolution.js';
+import { producer, type Rewriter, sameShape, sizeOf } from './rewriter.js';
+
+const arithmetic = new Set(['Add', 'Sub', 'Mul', 'Div']);
+const elementwise = new Set(['Relu', 'Clip', 'LeakyRelu', 'Elu', 'Sigmoid']);
+
+/** Rows of about this many numbers are what onnxruntime repeats well; for short ones it spends its time between them. */
+const longRow = 512;
+
+/** The same numbers from a layout that onnxruntime is faster on; undefined to leave a node as it is. */
+export function betterLayout(
+  rewriter: Rewriter,
+  node: RecordedNode,
+  inputs: readonly (Value | undefined)[],
+  block: number,
+): Value | undefined {
+  if (node.op === 'Transpose') return rewriter.transpose(inputs[0]!, node.attributes.perm as readonly number[]);
+  if (node.op === 'Reshape') return rewriter.reshape(inputs[0]!, node.outputs[0].shape);
+  if (node.op === 'Conv' && block > 0) return blockedConvolution(rewriter, node, inputs, block);
+  if (arithmetic.has(node.op)) return onLongRows(rewriter, node, inputs as readonly Value[]);
+  if (elementwise.has(node.op)) return beforeTranspose(rewriter, node, inputs as readonly Value[]);
+  return undefined;
+}
+
+/** x [.., C] op row [C] as [.., r · C] op [r · C], the row repeated. */
+function onLongRows(rewriter: Rewriter, { op, outputs }: RecordedNode, inputs: readonly Value[]): Value | undefined {
+  const { shape } = outputs[0];
+  const size = sizeOf(shape);
+  const place = inputs.findIndex((input) => sameShape(input.shape, shape));
+  const row = inputs[1 - place];
+  if (place < 0 || row.shape.length !== 1 || row.shape[0] < 2 || row.shape[0] !== shape.at(-1)) return undefined;
+  const [width] = row.shape;
+  let repeats = 1;
+  while (2 * repeats * width <= longRow && size % (2 * repeats * width) === 0) repeats *= 2;
+  if (repeats === 1 || size < 32 * longRow) return undefined;
+  const long = rewriter.emit('Tile', [row, rewriter.integers([repeats])], [repeats * width]);
+  const rows = rewriter.reshape(inputs[place], [size / (repeats * width), repeats * width]);
+  return rewriter.reshape(rewriter.emit(op, place === 0 ? [rows, long] : [long, rows], rows.shape), shape);
+}
+
+/** f(xᵀ) as f(x)ᵀ, so that transposes meet and cancel. */
+function beforeTranspose(
+  rewriter: Rewriter,
+  { op, attributes }: RecordedNode,
+  [x, ...others]: readonly Value[],
+): Value | undefined {
+  const before = producer(x, 'Transpose');
+  if (!before) return undefined;
+  const source = before.inputs[0]!;
+  const result = rewriter.emit(op, [source, ...others], source.shape, attributes);
+  return rewriter.transpose(result, before.attributes.perm as readonly number[]);
+}
