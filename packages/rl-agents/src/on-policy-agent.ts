@@ -1,5 +1,5 @@
 import type { Agent, Decision, Experience, HostTensor, StateTree, UpdateReport } from '@retort/core';
-import { loadVariables, saveVariables } from '@retort/nn';
+import { endPiece, loadVariables, saveVariables } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { prefixed, type Variables } from './network.js';
 import { createRollout, type Rollout, type Transitions } from './rollout.js';
@@ -31,7 +31,11 @@ export function createOnPolicyAgent(method: OnPolicyMethod, stateSize: number, n
   const see = (state: tf.Tensor2D) => (moments ? moments.normalize(state) : state);
   let updates = 0;
   const absorb = () => {
-    for (const { state } of moments ? rollout.steps : []) moments?.absorb(state as tf.Tensor2D);
+    if (!moments) return;
+    // A piece of work of its own, so that it is the same one before the first update and after all others.
+    endPiece();
+    for (const { state } of rollout.steps) moments.absorb(state as tf.Tensor2D);
+    endPiece();
   };
   return {
     variables,
