@@ -40,6 +40,7 @@ describe('help', () => {
       'resume',
       'eval',
       'predict',
+      'export',
       'list',
       'report',
       'doctor',

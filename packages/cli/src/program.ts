@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import type { ExportOptions } from './commands/export.js';
 import { describeFailure } from './failure.js';
 import { createTerminal, type GlobalOptions, type Terminal } from './terminal.js';
 
@@ -199,6 +200,45 @@ Examples:
     .action(
       run(async (terminal, folder: string, options: { student: string; csv?: boolean; backend: string }) =>
         (await import('./commands/predict.js')).predict(folder, options, terminal),
+      ),
+    );
+
+  command(
+    'export <run-or-student>',
+    'write a student as one ONNX file, for use outside of tfjs',
+    `
+Batch normalization is folded into the convolutions; inputs and outputs have names. The file is loaded in
+onnxruntime and compared with the student on random images before it is written: model.onnx beside the
+student's model.json, whole or not at all.
+
+Examples:
+  $ retort export runs/my-run                           the best student: runs/my-run/student/best/model.onnx
+  $ retort export runs/my-run --student last -o last.onnx
+  $ retort export runs/my-run --pixels uint8 --batch 1  bytes of one image in, for an app
+  $ retort export runs/my-run --preprocessing outside   normalize images yourself; it prints how
+  $ retort export path/to/model.json --opset 13 --layout nchw
+`,
+  )
+    .option('--format <name>', 'kind of file: onnx', 'onnx')
+    .addOption(
+      new Option('--student <which>', 'which student of a run; the best if there is one').choices(['best', 'last']),
+    )
+    .option('-o, --output <file>', 'the file; model.onnx beside model.json if not given')
+    .option('--opset <n>', "version of ONNX's operators, 13 to 22; older software reads lower ones", '17')
+    .option('--batch <n>', 'images in a call, or free for any number', 'free')
+    .addOption(
+      new Option('--preprocessing <where>', 'whether normalizing images is in the file')
+        .choices(['inside', 'outside'])
+        .default('inside'),
+    )
+    .addOption(
+      new Option('--pixels <type>', 'numbers in [0, 1], or bytes').choices(['float32', 'uint8']).default('float32'),
+    )
+    .addOption(new Option('--layout <axes>', 'of images and feature maps').choices(['nhwc', 'nchw']).default('nhwc'))
+    .option('--overwrite', 'replace a file that is there')
+    .action(
+      run(async (terminal, path: string, options: ExportOptions) =>
+        (await import('./commands/export.js')).exportStudent(path, options, terminal),
       ),
     );
 

@@ -2,9 +2,10 @@ import { readFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs';
 import { InputError } from '@retort/core';
 import type { OnnxRuntimeBackend } from '../backend.js';
-import { register } from '../index.js';
 import { backendName } from '../kernel.js';
+import { loadOnnxRuntime } from '../native-session.js';
 import { type ModelPort, opset as recordedOpset } from '../onnx-model.js';
+import { register } from '../registration.js';
 import { checkExport, type OutputDifference } from './check-export.js';
 import { modelGraph } from './model-graph.js';
 import { readOnnxFile } from './onnx-file.js';
@@ -30,7 +31,7 @@ export interface OnnxExportOptions extends Partial<PortForm> {
   shapes?: readonly (readonly number[])[];
   /** Largest difference to the LayersModel, as a part of an output's largest number where that is above 1. */
   tolerance?: number;
-  /** What the file says about itself. */
+  /** What the file says about itself. Preprocessing that is outside joins the metadata, as `scale` and `shift`. */
   name?: string;
   documentation?: string;
   metadata?: Readonly<Record<string, string>>;
@@ -58,7 +59,7 @@ export interface OnnxExport {
  * layers before it. The file is loaded in onnxruntime with default options and compared with the model on tfjs's current backend, or
  * on its cpu backend when onnxruntime is the current one.
  *
- * @throws InputError naming the layer and kernel when one has no ONNX form, and for options that do not fit
+ * @throws InputError naming the layer and kernel when one has no ONNX form, for options that do not fit, and without onnxruntime
  * @throws RunError when the file does not give what the model gives
  */
 export async function exportOnnx(model: tf.LayersModel, options: OnnxExportOptions = {}): Promise<OnnxExport> {
@@ -71,6 +72,7 @@ export async function exportOnnx(model: tf.LayersModel, options: OnnxExportOptio
   };
   checkNames(model, names);
   const shapes = inputShapes(model, options.shapes);
+  loadOnnxRuntime();
   register();
   const before = tf.getBackend();
   const reference = before === backendName ? 'cpu' : before;
@@ -94,7 +96,10 @@ export async function exportOnnx(model: tf.LayersModel, options: OnnxExportOptio
       name,
       producer: { name: '@retort/backend-onnxruntime', version: packageVersion() },
       documentation: options.documentation,
-      metadata: options.metadata,
+      metadata: {
+        ...options.metadata,
+        ...(outside && { scale: JSON.stringify(outside.scale), shift: JSON.stringify(outside.shift) }),
+      },
     });
     await tf.setBackend(reference);
     const differences = await checkExport({

@@ -1,4 +1,5 @@
 import { sha256 } from '@retort/core';
+import type { Tensor } from 'onnxruntime-common';
 import { createSession } from '../native-session.js';
 import { encodeModel, type ModelConstant, type ModelNode } from '../onnx-model.js';
 import type { ModelGraph } from './model-graph.js';
@@ -37,7 +38,7 @@ function foldConstants(graph: ModelGraph, opset: number): ModelGraph {
   const results = session.run({}, Object.fromEntries(wanted.map((name) => [name, null])));
   session.dispose();
   const constants = outputs.map((output): ModelConstant => {
-    const { buffer, byteOffset, byteLength } = results[output.name].data as Float32Array;
+    const { buffer, byteOffset, byteLength } = (results[output.name] as Tensor).data as Float32Array;
     return { ...output, data: new Uint8Array(buffer, byteOffset, byteLength).slice() };
   });
   return { ...graph, nodes: late, constants: [...graph.constants, ...constants] };
