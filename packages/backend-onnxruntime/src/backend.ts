@@ -461,10 +461,10 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
   }
 
   override dispose(): void {
-    this.cache.dispose();
-    this.#downloads.dispose();
     for (const { device } of this.#data.values()) device?.dispose();
     for (const { device } of this.#dropped.splice(0)) device?.dispose();
+    this.cache.dispose();
+    this.#downloads.dispose();
     this.#data.clear();
     this.#pending.clear();
     this.#fed.clear();

@@ -8,7 +8,7 @@ import type { InferenceSession as OrtSession, Tensor as OrtTensor } from 'onnxru
 export interface DeviceTensor {
   location: 'gpu-buffer';
   gpuBuffer: unknown;
-  /** Frees the memory of the GPU; garbage collection does not. */
+  /** Frees the memory of the GPU; garbage collection does not. To be called once. */
   dispose(): void;
 }
 
@@ -16,6 +16,7 @@ export interface DeviceTensor {
 export interface NativeSession {
   /** @param feeds tensors, or device tensors with type and dims */
   run(feeds: Record<string, object>, fetches: Record<string, null>): Record<string, OrtTensor>;
+  /** Ends the session when the device tensors it made are disposed. */
   dispose(): void;
 }
 
@@ -128,8 +129,30 @@ export function createSession(
     // Errors are thrown; there is no need to print them too.
     logSeverityLevel: 4,
   });
+  // Freeing what stayed on a GPU after its session is gone ends the process.
+  let alive = 0;
+  let ended = false;
+  const end = () => {
+    if (ended && alive === 0) session.dispose();
+  };
   return {
-    run: (feeds, fetches) => session.run(feeds, fetches, {}),
-    dispose: () => session.dispose(),
+    run(feeds, fetches) {
+      const results = session.run(feeds, fetches, {});
+      for (const name of onDevice) {
+        const tensor = results[name];
+        const free = tensor.dispose.bind(tensor);
+        alive++;
+        tensor.dispose = () => {
+          free();
+          alive--;
+          end();
+        };
+      }
+      return results;
+    },
+    dispose() {
+      ended = true;
+      end();
+    },
   };
 }

@@ -9,7 +9,7 @@ import { compile } from '@retort/nn';
 import { register } from '@retort/backend-onnxruntime';
 
 const [provider = 'cpu', steps = '6'] = process.argv.slice(2);
-register({ executionProviders: [provider] });
+register({ executionProviders: [provider], cacheSize: 2 });
 await tf.setBackend('onnxruntime');
 
 /** Numbers between -1 and 1 that look random and are the same on every backend. */
@@ -100,6 +100,8 @@ for (let i = 0; i < Number(steps); i++) {
   tf.dispose([inputs, loss]);
 }
 
+// Other graphs push the step's out of the cache while its results live on.
+for (const size of [1, 2, 3]) tf.tidy(() => tf.ones([size]).add(1).dataSync());
 // Of variables that nobody has read.
 const { numBytesInGPU } = tf.memory();
 const read = Object.fromEntries(
@@ -115,3 +117,4 @@ console.log(
     statistics: tf.backend().statistics(),
   }),
 );
+tf.removeBackend('onnxruntime');
