@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { AttributeValue, ElementType } from './onnx-model.js';
 
 /** A tensor of a graph that is being recorded. */
@@ -79,6 +80,19 @@ export interface NumberedGraph {
   key: string;
 }
 
+const contentKeys = new WeakMap<Uint8Array, string>();
+
+/** Equal for equal bytes. Long ones are digested, once each: kernels use the same index of a convolution again and again. */
+function contentKey(data: Uint8Array): string {
+  if (data.byteLength <= 64) return Buffer.from(data).toString('base64');
+  let key = contentKeys.get(data);
+  if (key === undefined) {
+    key = `#${createHash('sha1').update(data).digest('base64')}`;
+    contentKeys.set(data, key);
+  }
+  return key;
+}
+
 /**
  * Numbers a graph in the order of its nodes, so that graphs of equal structure get equal keys.
  *
@@ -101,7 +115,7 @@ export function numberGraph(
     if (data) constants.push({ value, data });
     else inputs.push(value);
     names.set(value, name);
-    parts.push(`${name}:${value.type}[${value.shape.join()}]${data ? Buffer.from(data).toString('base64') : ''}`);
+    parts.push(`${name}:${value.type}[${value.shape.join()}]${data ? contentKey(data) : ''}`);
     return name;
   };
   nodes.forEach((node, n) => {

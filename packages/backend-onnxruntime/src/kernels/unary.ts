@@ -62,11 +62,11 @@ function softplus(backend: OnnxRuntimeBackend, x: Value): Value {
 }
 
 /**
- * 1 where x > 0, alpha elsewhere, NaN where x is: x is scaled until whatever is positive exceeds 1, and clipped. Subnormal numbers below
- * 3.3e-39 do not get there. A comparison and a cast would take as long and lose NaN; Sign takes three times as long.
+ * 1 where x > 0, alpha elsewhere, NaN where x is: a line so steep that whatever is positive exceeds 1, clipped to [0, 1]. Subnormal
+ * numbers below 3.3e-39 do not get there. A comparison and a cast take twice as long and lose NaN; Sign takes three times as long.
  */
 function step(backend: OnnxRuntimeBackend, x: Value, { alpha }: tf.StepAttrs): Value {
-  const positive = clip(backend, apply(backend, 'Mul', [x, backend.scalar(3e38)]), 0, 1);
+  const positive = apply(backend, 'HardSigmoid', [x], 'float32', { alpha: { float: 3e38 }, beta: { float: 0 } });
   if (alpha === 0) return positive;
   return apply(backend, 'Add', [apply(backend, 'Mul', [positive, backend.scalar(1 - alpha)]), backend.scalar(alpha)]);
 }
