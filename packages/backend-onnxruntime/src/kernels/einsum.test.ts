@@ -59,3 +59,18 @@ describe.each(equations)('einsum %s', (equation, shapes) => {
     expect((tf.backend() as OnnxRuntimeBackend).statistics().fallbacks).toEqual({});
   });
 });
+
+it('einsum takes floats with integers as floats, and booleans as integers', async () => {
+  await tf.setBackend('onnxruntime');
+  const [floats, integers, booleans] = [
+    tf.tensor2d([0.5, 1, -2, 4], [2, 2]),
+    tf.tensor1d([2, 3], 'int32'),
+    tf.tensor2d([1, 1, 0, 1], [2, 2], 'bool'),
+  ];
+  const mixed = tf.einsum('ij,j->i', floats, integers);
+  await expectClose(mixed, [0.5 * 2 + 1 * 3, -2 * 2 + 4 * 3]);
+  const counted = tf.einsum('ij->i', booleans);
+  expect([mixed.dtype, counted.dtype]).toEqual(['float32', 'int32']);
+  await expectClose(counted, [2, 1]);
+  expect((tf.backend() as OnnxRuntimeBackend).statistics().fallbacks).toEqual({});
+});

@@ -154,17 +154,14 @@ export const indexingKernels: OnnxKernel[] = [
     );
   }),
 
-  kernel<Inputs<'indices' | 'updates'>, tf.ScatterNdAttrs>(
-    tf.ScatterNd,
-    ({ indices, updates }, { shape }, backend) => {
-      // A bool of tfjs counts on from 1 here, which ONNX's cannot.
-      if (updates.dtype === 'bool' || shape.includes(0)) return undefined;
-      const value = backend.value(updates);
-      const into = filled(backend, backend.scalar(0, updates.dtype as 'int32'), shape);
-      return scatter(backend, { into, indices, updates: value, shape, add: true });
-    },
-    { except: 'bool' },
-  ),
+  kernel<Inputs<'indices' | 'updates'>, tf.ScatterNdAttrs>(tf.ScatterNd, ({ indices, updates }, { shape }, backend) => {
+    const value = backend.value(updates);
+    const zero = backend.scalar(0, value.type === 'bool' ? 'int32' : (value.type as 'int32'));
+    const into = cast(backend, filled(backend, zero, shape), value.type);
+    return shape.includes(0)
+      ? backend.output(into)
+      : scatter(backend, { into, indices, updates: value, shape, add: true });
+  }),
 
   kernel<Inputs<'tensor' | 'indices' | 'updates'>>(
     tf.TensorScatterUpdate,
@@ -204,6 +201,7 @@ export const indexingKernels: OnnxKernel[] = [
   kernel<Inputs<'x' | 'segmentIds'>, tf.UnsortedSegmentSumAttrs>(
     tf.UnsortedSegmentSum,
     ({ x, segmentIds }, { numSegments }, backend) => {
+      // tfjs defines nothing else.
       if (segmentIds.shape.length !== 1) return undefined;
       const [count, ...rest] = x.shape;
       const size = tf.util.sizeFromShape(rest);

@@ -31,6 +31,25 @@ describe.each(['maxPool', 'avgPool'] as const)('%s', (name) => {
   });
 });
 
+describe('maxPoolWithArgmax', () => {
+  it.each(cases.filter(([, , , pad]) => typeof pad === 'string'))(
+    'of %j, filter %j, strides %j, pad %j',
+    async (x, filter, strides, pad) => {
+      for (const includeBatch of [false, true])
+        await expectAsCpu([x], (a) => {
+          const { result, indexes } = tf.maxPoolWithArgmax(
+            a as tf.Tensor4D,
+            filter,
+            strides,
+            pad as 'same',
+            includeBatch,
+          );
+          return [result, indexes];
+        });
+    },
+  );
+});
+
 describe('maxPool', () => {
   it('gives the gradient of a tie to the first maximum', async () => {
     const inputs = [Float32Array.from({ length: 32 }, (_, i) => [1, 1, 0, 1, 0][i % 5])];

@@ -29,17 +29,52 @@ function outputShape(info: ConvolutionInfo): number[] {
   return [info.batchSize, info.inChannels, info.outHeight, info.outWidth];
 }
 
-function pooling(name: string, op: string): OnnxKernel {
+function pool(backend: OnnxRuntimeBackend, op: 'MaxPool' | 'AveragePool', x: Value, info: ConvolutionInfo): Value {
+  const images = channelsFirst(backend, seenPart(backend, x, info));
+  return channelsLast(backend, backend.emit(op, [images], outputShape(info), onnxWindow(info)));
+}
+
+function pooling(name: string, op: 'MaxPool' | 'AveragePool'): OnnxKernel {
   return kernel<{ x: tf.TensorInfo }, Attributes>(name, ({ x }, attributes, backend) => {
     const info = poolInfo(x.shape, attributes);
     if (info.filterHeight * info.filterWidth === 1 && tf.util.arraysEqual(info.inShape, info.outShape)) {
       backend.incRef(x.dataId);
       return { dataId: x.dataId, shape: x.shape, dtype: x.dtype };
     }
-    const images = channelsFirst(backend, seenPart(backend, readImages(backend, x), info));
-    const pooled = channelsLast(backend, backend.emit(op, [images], outputShape(info), onnxWindow(info)));
+    const pooled = pool(backend, op, readImages(backend, x), info);
     return backend.output(x.dtype === 'float32' ? pooled : cast(backend, pooled, 'int32'));
   });
+}
+
+/** Where in x the first maximum of every window is, as an index into all of x or of its image: [B, H′, W′, C], int32. */
+function maxPositions(
+  backend: OnnxRuntimeBackend,
+  x: Value,
+  y: Value,
+  info: ConvolutionInfo,
+  includeBatchInIndex: boolean,
+): Value {
+  const { batchSize, inChannels, inHeight, inWidth, outHeight, outWidth, filterHeight, filterWidth, padInfo } = info;
+  const taps = tapsOf(backend, x, info, NaN);
+  const offset = (i: number, j: number) => (i * inWidth + j) * inChannels;
+  let found = filled(backend, y.shape, offset(filterHeight - 1, filterWidth - 1), 'int32');
+  for (let tap = filterHeight * filterWidth - 2; tap >= 0; tap--) {
+    const [i, j] = [Math.floor(tap / filterWidth), tap % filterWidth];
+    const hit = backend.emit('Equal', [taps.at(i, j), y], y.shape, { type: 'bool' });
+    found = backend.emit('Where', [hit, backend.scalar(offset(i, j), 'int32'), found], y.shape, { type: 'int32' });
+  }
+  const images = includeBatchInIndex ? batchSize : 1;
+  const name = `first pixels of windows ${JSON.stringify([info.inShape, info.outShape, padInfo, images])} ${info.strideHeight} ${info.strideWidth}`;
+  const first = derivedConstant(name, [images, outHeight, outWidth, inChannels], 'int32', () =>
+    Array.from({ length: images * outHeight * outWidth * inChannels }, (_, at) => {
+      const channel = at % inChannels;
+      const column = (Math.floor(at / inChannels) % outWidth) * info.strideWidth - padInfo.left;
+      const row = (Math.floor(at / (inChannels * outWidth)) % outHeight) * info.strideHeight - padInfo.top;
+      const image = Math.floor(at / (inChannels * outWidth * outHeight));
+      return ((image * inHeight + row) * inWidth + column) * inChannels + channel;
+    }),
+  );
+  return backend.emit('Add', [found, first], y.shape);
 }
 
 /**
@@ -146,6 +181,19 @@ function membership(size: number, outSize: number, filter: number, stride: numbe
 export const poolingKernels: OnnxKernel[] = [
   pooling(tf.MaxPool, 'MaxPool'),
   pooling(tf.AvgPool, 'AveragePool'),
+  kernel<{ x: tf.TensorInfo }, Attributes & { includeBatchInIndex: boolean }>(
+    tf.MaxPoolWithArgmax,
+    ({ x }, { includeBatchInIndex, ...attributes }, backend) => {
+      const info = poolInfo(x.shape, attributes);
+      const images = readImages(backend, x);
+      const pooled = pool(backend, 'MaxPool', images, info);
+      const positions = maxPositions(backend, images, pooled, info, includeBatchInIndex);
+      return [
+        backend.output(x.dtype === 'float32' ? pooled : cast(backend, pooled, 'int32')),
+        backend.output(positions),
+      ];
+    },
+  ),
   kernel<Record<'dy' | 'input' | 'output', tf.TensorInfo>, Attributes>(
     tf.MaxPoolGrad,
     ({ dy, input, output }, attributes, backend) => {
