@@ -151,6 +151,7 @@ describe('retort export', () => {
     ['a student that is not there', 'half', { student: 'best' }, 'half holds no student "best"'],
     ['which student, of a student', 'runs/tiny/student/last', { student: 'best' }, 'is no run folder'],
     ['bytes without preprocessing', 'runs/tiny', { pixels: 'uint8', preprocessing: 'outside' }, 'uint8 pixels need'],
+    ['a folder that is not there', 'runs/tiny', { output: '/no/such/x.onnx' }, 'no such folder: /no/such'],
     ['a folder as file', 'runs/tiny', { output: tmpdir() }, `${tmpdir()} is a folder; name a file`],
   ])('refuses %s', async (_, path, options, message) => {
     const before = readdirSync(folder, { recursive: true });

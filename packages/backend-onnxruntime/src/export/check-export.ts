@@ -66,6 +66,14 @@ export async function checkExport({ bytes, model, names, shapes, skip, form, siz
         }
         let [difference, largest] = [0, 0];
         for (let k = 0; k < data.length; k++) {
+          if (!Number.isFinite(data[k])) {
+            throw new RunError(
+              `the network gives ${data[k]} in output "${output}", so there is nothing to compare with`,
+              {
+                hints: ['its inputs were random numbers; are its weights finite?'],
+              },
+            );
+          }
           const away = Math.abs(Number(actual.data[k]) - data[k]);
           difference = Math.max(difference, Number.isNaN(away) ? Infinity : away);
           largest = Math.max(largest, Math.abs(data[k]));

@@ -295,6 +295,22 @@ describe('exportOnnx', () => {
     expect(Object.keys(model.layers[1]).includes('call')).toBe(false);
   });
 
+  it('compares with cpu when onnxruntime is the backend in use', async () => {
+    const model = resnet();
+    const expected = await exportOnnx(model, { outputs });
+    tf.env().set('IS_TEST', false);
+    await tf.setBackend('onnxruntime');
+    try {
+      const made = await exportOnnx(model, { outputs });
+      expect(tf.getBackend()).toBe('onnxruntime');
+      expect(made.reference).toBe('cpu');
+      expect(Buffer.compare(made.bytes, expected.bytes)).toBe(0);
+    } finally {
+      await tf.setBackend('cpu');
+      tf.env().set('IS_TEST', true);
+    }
+  });
+
   it('is the same file again', async () => {
     const model = resnet();
     const files = [await exportOnnx(model, { outputs }), await exportOnnx(model, { outputs })];
@@ -363,6 +379,12 @@ describe('exportOnnx refuses', () => {
       /^output "counts" differs by 1(\.0\d*)? from the network's at batch size 2/,
     );
     expect((await exportOnnx(model, { batch: 2, tolerance: 3 })).differences).toHaveLength(2);
+  });
+
+  it('a network that gives no numbers', async () => {
+    const model = dense();
+    tf.tidy(() => model.setWeights([tf.fill([4, 2], NaN), tf.zeros([2])]));
+    expect(await refusal(model)).toContain('the network gives NaN in output "logits"');
   });
 
   it.each([

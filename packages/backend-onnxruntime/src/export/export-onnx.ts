@@ -20,7 +20,7 @@ import { simplify } from './simplify.js';
 export interface OnnxExportOptions extends Partial<PortForm> {
   /** 13 to 22, 17 if not given; older software reads lower ones. */
   opset?: number;
-  /** Images in a call; any number if not given. */
+  /** Images in a call; any number if not given, where the model does not fix it. */
   batch?: number | 'free';
   /** Whether the network normalizes its images itself, as it does if not given, or is fed normalized ones. */
   preprocessing?: 'inside' | 'outside';
@@ -63,7 +63,9 @@ export interface OnnxExport {
  * @throws RunError when the file does not give what the model gives
  */
 export async function exportOnnx(model: tf.LayersModel, options: OnnxExportOptions = {}): Promise<OnnxExport> {
-  const { opset = opsets.usual, batch = 'free', preprocessing = 'inside', tolerance = 1e-4 } = options;
+  const { opset = opsets.usual, preprocessing = 'inside', tolerance = 1e-4 } = options;
+  // A model with state has a batch size of its own.
+  const batch = options.batch ?? model.inputs[0].shape[0] ?? 'free';
   const { layout = 'nhwc', pixels = 'float32', name = model.name } = options;
   checkOptions(options);
   const names = {

@@ -16,8 +16,13 @@ export interface ModelGraph {
   inputs: ModelPort[];
   outputs: ModelPort[];
   constants: ModelConstant[];
-  /** What the recorded nodes give, by name, with the shapes of the first recording. */
-  values: Map<string, ModelValue>;
+  /** What is fed and what the recorded nodes give, by name, with the shapes in both recordings. */
+  values: Map<string, RecordedValue>;
+}
+
+export interface RecordedValue extends ModelValue {
+  /** At the second batch size. */
+  later: readonly number[];
 }
 
 /** The name of the free batch axis. */
@@ -134,7 +139,9 @@ export function modelGraph(
     if (output.from.kind === 'node' && !finalNames.has(output)) finalNames.set(output, names.outputs[i]);
   });
   first.inputs.forEach((input, i) => {
-    valueNames.set(input, names.inputs[i]);
+    const [name, { type, shape }, later] = [names.inputs[i], input, second.inputs[i].shape];
+    valueNames.set(input, name);
+    graph.values.set(name, { name, type, shape, later });
     graph.inputs.push({
       name: names.inputs[i],
       type: input.type,
@@ -163,7 +170,8 @@ export function modelGraph(
       places.set(other.outputs[o], `${n} ${o}`);
       const outputName = finalNames.get(output) ?? (o === 0 ? name : `${name}:${o}`);
       valueNames.set(output, outputName);
-      graph.values.set(outputName, { name: outputName, type: output.type, shape: output.shape });
+      const { type, shape } = output;
+      graph.values.set(outputName, { name: outputName, type, shape, later: other.outputs[o].shape });
       return outputName;
     });
     graph.nodes.push({ op: node.op, inputs, outputs, attributes: node.attributes, name });

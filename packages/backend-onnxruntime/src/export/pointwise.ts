@@ -33,6 +33,7 @@ export function pointwiseConvolutions(graph: ModelGraph): ModelGraph {
     const shape = end && values.get(end.outputs[0])?.shape;
     if (end?.op !== 'Reshape' || !images || shape?.length !== 4 || shape[3] !== filters) continue;
     const [batch, height, width] = shape;
+    const [laterBatch] = values.get(end.outputs[0])!.later;
     if (images.shape.join() !== [batch, height, width, channels].join()) continue;
     const name = `${gemm.name}/filter`;
     constants.set(name, { name, type: 'float32', shape: [filters, channels, 1, 1], data: transposed(weights) });
@@ -48,7 +49,12 @@ export function pointwiseConvolutions(graph: ModelGraph): ModelGraph {
       },
     ]);
     for (const { outputs } of [gemm, ...between])
-      values.set(outputs[0], { name: outputs[0], type: 'float32', shape: [batch, filters, height, width] });
+      values.set(outputs[0], {
+        name: outputs[0],
+        type: 'float32',
+        shape: [batch, filters, height, width],
+        later: [laterBatch, filters, height, width],
+      });
     const last = [gemm, ...between].at(-1)!.outputs[0];
     replaced.set(end, [{ ...end, op: 'Transpose', inputs: [last], attributes: { perm: [0, 2, 3, 1] } }]);
   }

@@ -20,7 +20,9 @@ function graphOf(
       shape,
       data: new Uint8Array(Float32Array.from(values).buffer),
     })),
-    values: new Map(Object.entries(shapes).map(([name, shape]) => [name, { name, type: 'float32', shape }])),
+    values: new Map(
+      Object.entries(shapes).map(([name, shape]) => [name, { name, type: 'float32', shape, later: shape }]),
+    ),
   };
 }
 

@@ -44,15 +44,26 @@ function foldConstants(graph: ModelGraph, opset: number): ModelGraph {
   return { ...graph, nodes: late, constants: [...graph.constants, ...constants] };
 }
 
-/** A reshape of a reshape reads what the first one reads. */
+/** A reshape of a reshape reads what the first one reads; one that ends in the shape it began with goes. */
 function joinReshapes(graph: ModelGraph): ModelGraph {
+  const ends = new Set(graph.outputs.map(({ name }) => name));
+  const shapes = (name: string) => {
+    const value = graph.values.get(name);
+    return value && `${value.shape.join()};${value.later.join()}`;
+  };
   const sources = new Map<string, string>();
-  const nodes = graph.nodes.map((node) => {
-    if (node.op !== 'Reshape') return node;
-    const [from, shape] = node.inputs;
-    const source = sources.get(from) ?? from;
-    sources.set(node.outputs[0], source);
-    return { ...node, inputs: [source, shape] };
+  const instead = new Map<string, string>();
+  const nodes = graph.nodes.flatMap((node) => {
+    const inputs = node.inputs.map((name) => instead.get(name) ?? name);
+    if (node.op !== 'Reshape') return [{ ...node, inputs }];
+    const [output] = node.outputs;
+    const source = sources.get(inputs[0]) ?? inputs[0];
+    sources.set(output, source);
+    if (!ends.has(output) && shapes(output) !== undefined && shapes(output) === shapes(source)) {
+      instead.set(output, source);
+      return [];
+    }
+    return [{ ...node, inputs: [source, inputs[1]] }];
   });
   return { ...graph, nodes };
 }

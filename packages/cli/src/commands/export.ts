@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { exportOnnx, type OnnxExport, opsets } from '@retort/backend-onnxruntime';
 import { createRegistry, InputError, nearestHint, resolvePart, startBackend, writeWhole, z } from '@retort/core';
@@ -67,7 +67,6 @@ export async function exportStudent(path: string, options: ExportOptions, termin
     },
   });
   network.dispose();
-  mkdirSync(dirname(file), { recursive: true });
   writeWhole(file, made.bytes);
   const { bytes: content, ...facts } = made;
   if (terminal.json) {
@@ -105,6 +104,7 @@ function wholeNumber(option: string, text: string, lowest: number, highest?: num
 function checkFile(file: string, overwrite = false): void {
   const found = statSync(file, { throwIfNoEntry: false });
   if (found?.isDirectory()) throw new InputError(`${file} is a folder; name a file: -o ${join(file, 'model.onnx')}`);
+  if (!existsSync(dirname(file))) throw new InputError(`no such folder: ${dirname(file)}`);
   if (found && !overwrite) {
     throw new InputError(`${file} is there already`, {
       hints: ['replace it: --overwrite', 'or write another: -o FILE'],
