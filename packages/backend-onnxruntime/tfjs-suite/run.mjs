@@ -1,16 +1,18 @@
 /**
- * Runs tfjs-core's own published test suite on a backend, and compares what fails with skipped.json.
+ * Runs tfjs-core's own published test suite on a backend, and compares what fails with skipped.json, or on the webgpu provider
+ * with skipped-webgpu.json.
  *
- *   node tfjs-suite/run.mjs [onnxruntime|cpu] [--only TEXT] [--json FILE] [--failures]
+ *   node tfjs-suite/run.mjs [onnxruntime|webgpu|cpu] [--only TEXT] [--json FILE] [--failures]
  *
  * --only runs the specs whose name contains the text, --failures prints the message of each failure, --json writes the result of
- * every spec. Exits with 1 when a spec fails that is not listed, or passes though it is, or when a kernel with an ONNX
- * form ran on cpu. On cpu nothing is listed.
+ * every spec. Exits with 1 when a spec fails that is not listed, or passes though it is; when a kernel of kernels.json ran on
+ * tfjs's cpu kernel, or in no spec at all; and when that list is not the list of all kernels with an ONNX form. On cpu nothing is
+ * listed.
  */
 import { build } from 'esbuild';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
@@ -19,7 +21,8 @@ const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: { only: { type: 'string' }, json: { type: 'string' }, failures: { type: 'boolean' } },
 });
-const backend = positionals[0] ?? 'onnxruntime';
+const provider = positionals[0] === 'webgpu' ? 'webgpu' : 'cpu';
+const backend = positionals[0] === 'cpu' ? 'cpu' : 'onnxruntime';
 
 // One bundle for suite, tfjs and backend, so that they share one copy of tfjs-core. tfjs marks its tests as free of side effects,
 // hence ignoreAnnotations.
@@ -32,7 +35,20 @@ await build({
       import '@tensorflow/tfjs-core/dist/register_all_gradients';
       import '@tensorflow/tfjs-core/dist/public/chained_ops/register_all_chained_ops';
       import '@tensorflow/tfjs-backend-cpu';
-      ${backend === 'onnxruntime' ? `import { register } from '../src/index.ts'; export { kernels } from '../src/kernels/index.ts'; register();` : ''}
+      ${
+        backend === 'onnxruntime'
+          ? `
+      import { register } from '../src/index.ts';
+      import { kernels } from '../src/kernels/index.ts';
+      export { kernels };
+      export const called = new Set();
+      for (const each of kernels) {
+        const { record } = each;
+        each.record = (...args) => (called.add(each.name), record(...args));
+      }
+      register({ executionProviders: ['${provider}'] });`
+          : ''
+      }
       export * as tf from '@tensorflow/tfjs-core';
       export const loadTests = () => require('@tensorflow/tfjs-core/dist/tests');
     `,
@@ -96,13 +112,13 @@ const fallbacks = {};
 for (const each of backends)
   for (const [name, count] of each.fallbacks) fallbacks[name] = (fallbacks[name] ?? 0) + count;
 
-const listFile = join(folder, 'skipped.json');
+const listFile = join(folder, provider === 'cpu' ? 'skipped.json' : `skipped-${provider}.json`);
 const listed = backend === 'onnxruntime' && existsSync(listFile) ? JSON.parse(readFileSync(listFile, 'utf8')) : {};
 const unlisted = results.failed.filter((name) => !(name in listed));
 const passing = results.passed.filter((name) => name in listed);
 if (options.failures) for (const [name, message] of messages) console.log(`${name}\n    ${message.slice(0, 600)}\n`);
 else for (const name of unlisted) console.log(`fails: ${name}`);
-for (const name of passing) console.log(`passes, though skipped.json lists it: ${name}`);
+for (const name of passing) console.log(`passes, though ${basename(listFile)} lists it: ${name}`);
 if (options.json)
   writeFileSync(
     options.json,
@@ -112,11 +128,27 @@ if (backends.size > 0) {
   const counts = Object.entries(fallbacks).sort(([, a], [, b]) => b - a);
   console.log(`on tfjs's cpu kernels: ${counts.map(([name, count]) => `${name} ${count}`).join(', ')}`);
 }
-// What is recorded has to be recorded: strings, complex numbers and empty tensors are counted under names of their own.
-const strayed = (suite.kernels ?? []).map(({ name }) => name).filter((name) => fallbacks[name]);
-for (const name of strayed) console.log(`${name} has an ONNX form and ran on tfjs's cpu kernel`);
+
+// What is listed has to be recorded: strings, complex numbers and empty tensors are counted under names of their own.
+const stray = [];
+if (backend === 'onnxruntime') {
+  const { kernels, elsewhere, host } = JSON.parse(readFileSync(join(folder, 'kernels.json'), 'utf8'));
+  const wanted = new Set(Object.values(kernels).flat());
+  const recorded = new Set(suite.kernels.map(({ name }) => name));
+  for (const name of wanted) {
+    if (!recorded.has(name)) stray.push(`${name} has no ONNX form, though kernels.json lists it`);
+    else if (fallbacks[name]) stray.push(`${name} ran on tfjs's cpu kernel ${fallbacks[name]} times`);
+    else if (!options.only && !suite.called.has(name)) stray.push(`${name} ran in no spec`);
+  }
+  console.log(`${wanted.size} kernels listed, ${wanted.size - stray.length} of them recorded throughout`);
+  for (const name of recorded)
+    if (!wanted.has(name) && !(name in elsewhere)) stray.push(`${name} is missing from kernels.json`);
+  for (const name of Object.keys(host))
+    if (recorded.has(name)) stray.push(`${name} has an ONNX form, though kernels.json leaves it to the host`);
+}
+for (const line of stray) console.log(line);
 console.log(
   `${backend}: ${results.passed.length} passed, ${results.failed.length} failed (${unlisted.length} not listed), ` +
     `${results.pending.length} pending, ${((performance.now() - began) / 1000).toFixed(0)} s`,
 );
-process.exit(unlisted.length + passing.length + strayed.length > 0 ? 1 : 0);
+process.exit(unlisted.length + passing.length + stray.length > 0 ? 1 : 0);
