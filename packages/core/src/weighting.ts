@@ -1,9 +1,11 @@
 import type { Tensor, Tensor1D, Tensor2D, Variable } from '@tensorflow/tfjs';
+import type { Batch } from './batch.js';
 import type { HostTensor, Stateful } from './host-tensor.js';
 import type { BatchTensors, NetworkOutput, OutputShapes } from './network-output.js';
 import type { PartReference } from './part-reference.js';
 import type { RunScope } from './registry.js';
 import type { Seeds } from './seeds.js';
+import type { TeacherDescription } from './teacher.js';
 
 /** What a weighting or a reward may look at. Every tensor is detached from the student. */
 export interface DistillationView {
@@ -21,6 +23,8 @@ export interface DistillationView {
   featureLoss: Tensor2D;
   /** [B, M] cosine of the adapted, pooled student features and the teacher's embedding; undefined without an adapter. */
   similarity?: Tensor2D;
+  /** Per teacher, the student's features in its space, pooled over positions, [B, D_m]; undefined without an adapter. */
+  adapted: (Tensor2D | undefined)[];
 }
 
 /** Which of the two sets of teacher weights: of losses on predictions, or of losses on features. */
@@ -57,6 +61,11 @@ export interface Weighting extends Partial<Stateful> {
     experience: Record<string, Tensor>,
     position: { lastInEpoch: boolean },
   ): Record<string, Tensor> | undefined;
+  /**
+   * Learns `variables` before the first step of a new run; a resumed run has them from its checkpoint. The pass gives the validation
+   * split once, or the train split where there is none; whoever runs the pass disposes the outputs.
+   */
+  fit?(pass: AsyncIterable<{ teachers: NetworkOutput[]; batch: Batch }>): Promise<void>;
   /** Whether `weigh` gives `generator`. */
   readonly hasGenerator?: boolean;
   /** Tensors held as memory between steps. */
@@ -66,7 +75,9 @@ export interface Weighting extends Partial<Stateful> {
 
 export interface WeightingContext {
   /** Teacher ids in manifest order. */
-  teachers: { id: string; provides: OutputShapes }[];
+  teachers: ({ id: string } & Pick<TeacherDescription, 'provides' | 'classifier'>)[];
+  /** The student's outputs. */
+  student: OutputShapes;
   classes: string[];
   /** Heads that some loss is weighted by. */
   heads: Head[];
@@ -76,8 +87,11 @@ export interface WeightingContext {
   agent?: PartReference<'agent'>;
   /** True when some feature loss has an adapter, so that `similarity` will be there. */
   hasSimilarity: boolean;
+  /** Per teacher, the width of `adapted`; undefined without an adapter. */
+  adaptedSizes: (number | undefined)[];
   scope: RunScope;
   seeds: Seeds;
+  baseFolder: string;
   path: string;
 }
 

@@ -39,6 +39,7 @@ export function evaluateTerms(
     const members = terms.flatMap(({ head, weight }, k) => (head === wanted ? [perSample[k].mul(weight)] : []));
     return (members.length > 0 ? tf.addN(members) : tf.zeros([batch.size, teachers.length])) as tf.Tensor2D;
   };
+  const pooled = teachers.map((_, m) => adapted[m]?.mean<tf.Tensor2D>([1, 2]));
   const view = {
     batch,
     student,
@@ -52,7 +53,8 @@ export function evaluateTerms(
     ) as tf.Tensor2D,
     logitLoss: weighted('logit'),
     featureLoss: weighted('feature'),
-    similarity: similarity(adapted, teachers),
+    similarity: similarity(pooled, teachers),
+    adapted: pooled,
   };
   return { perSample, perBatch, view };
 }
@@ -62,20 +64,25 @@ function crossEntropy(logits: tf.Tensor2D, label: tf.Tensor1D): tf.Tensor1D {
   return tf.logSoftmax(logits).mul(tf.oneHot(label, logits.shape[1])).sum(1).neg() as tf.Tensor1D;
 }
 
+/** Per teacher, the width of the student's adapted features: those of its first loss that has an adapter. */
+export function adaptedSizes(terms: readonly LossTerm[], teacherCount: number): (number | undefined)[] {
+  return Array.from(
+    { length: teacherCount },
+    (_, m) => terms.find(({ losses, head }) => head && losses[m].loss.adaptedShape)?.losses[m].loss.adaptedShape?.[2],
+  );
+}
+
 /** Whether {@link similarity} will be there: each teacher has an adapter into its space and an embedding of that width. */
-export function hasSimilarity(terms: readonly LossTerm[], teachers: { provides: OutputShapes }[]): boolean {
-  const adapts = (m: number) =>
-    terms.find(({ losses, head }) => head && losses[m].loss.adaptedShape)?.losses[m].loss.adaptedShape;
-  return teachers.length > 0 && teachers.every(({ provides }, m) => adapts(m)?.[2] === (provides.embedding?.[0] ?? -1));
+export function hasSimilarity(sizes: (number | undefined)[], teachers: { provides: OutputShapes }[]): boolean {
+  return teachers.length > 0 && teachers.every(({ provides }, m) => sizes[m] === (provides.embedding?.[0] ?? -1));
 }
 
 /** [B, M] cosine of the pooled, adapted student map and the teacher's embedding (MTKD-RL eq. 3, as in its code). */
-function similarity(adapted: (tf.Tensor4D | undefined)[], teachers: NetworkOutput[]): tf.Tensor2D | undefined {
+function similarity(adapted: (tf.Tensor2D | undefined)[], teachers: NetworkOutput[]): tf.Tensor2D | undefined {
   if (teachers.length === 0) return undefined;
   const columns = teachers.map(({ embedding }, m) => {
-    const map = adapted[m];
-    if (!map || !embedding || map.shape[3] !== embedding.shape[1]) return undefined;
-    const pooled = map.mean<tf.Tensor2D>([1, 2]);
+    const pooled = adapted[m];
+    if (!pooled || !embedding || pooled.shape[1] !== embedding.shape[1]) return undefined;
     const product = pooled.mul(embedding).sum(1);
     return product.div(pooled.norm('euclidean', 1).mul(embedding.norm('euclidean', 1)).maximum(1e-8));
   });

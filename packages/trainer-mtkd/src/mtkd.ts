@@ -16,7 +16,7 @@ import {
 import { bindOptimizer, loadLayersModel, loadVariables, namedWeights, saveVariables } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { createStep, trainableParameters } from './distillation-step.js';
-import { hasSimilarity } from './distillation-view.js';
+import { adaptedSizes, hasSimilarity } from './distillation-view.js';
 import { estimateRun } from './estimate-run.js';
 import { evaluateStudent } from './evaluate-student.js';
 import { createLossTerms } from './loss-terms.js';
@@ -80,16 +80,20 @@ async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promi
   const heads = (['logit', 'feature'] as const).filter((head) => terms.some((term) => term.head === head));
   if (usesTeachers && heads.length === 0)
     throw new InputError('losses: none reads the teachers', { hints: ['add { id: kd, use: kd }'] });
-  const provided = teachers.map((teacher) => ({ id: teacher.id, provides: teacher.describe().provides }));
+  const described = teachers.map((teacher) => ({ id: teacher.id, ...teacher.describe() }));
+  const sizes = adaptedSizes(terms, teachers.length);
   const weighting = await scope.create(options.weighting, {
-    teachers: provided,
+    teachers: described,
+    student: student.offers,
     classes,
     heads,
     temperature: temperatureOf(manifest.losses),
     agent: manifest.agent,
-    hasSimilarity: hasSimilarity(terms, provided),
+    hasSimilarity: hasSimilarity(sizes, described),
+    adaptedSizes: sizes,
     scope,
     seeds: seeds.within('weighting'),
+    baseFolder,
     path: options.weighting.path,
   });
 

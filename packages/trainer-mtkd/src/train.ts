@@ -10,7 +10,7 @@ import { loadVariables, saveLayersModel, saveVariables, type TensorMap } from '@
 import * as tf from '@tensorflow/tfjs';
 import { evaluateStudent } from './evaluate-student.js';
 import { createFeed } from './feed.js';
-import { fitLosses } from './fit-losses.js';
+import { fit } from './fit.js';
 import { learningRateAt, type MtkdRun, studentVariables } from './mtkd-run.js';
 import { type Progress, restore, snapshot } from './run-state.js';
 
@@ -26,7 +26,7 @@ export async function train(run: MtkdRun, options: TrainingOptions): Promise<Tra
 
   const progress: Progress = { step: 0, epochSeconds: 0 };
   if (options.resumeFrom) await restore(run, progress, options.resumeFrom);
-  else await fitLosses(run);
+  else await fit(run);
   emit({
     type: 'run-start',
     name: manifest.name,

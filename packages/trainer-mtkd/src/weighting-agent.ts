@@ -16,6 +16,7 @@ import {
 } from '@retort/core';
 import { loadVariables, saveVariables } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
+import { confidenceWeights } from './weighting-ca-mkd.js';
 
 const components = ['similarity', 'distillation-loss', 'cross-entropy', 'embedding', 'logits'] as const;
 
@@ -192,12 +193,7 @@ export function fuse(
   gammas: AgentOptions['gammas'],
   heads: readonly Head[],
 ): Record<Head, tf.Tensor2D> {
-  const count = view.teacherCrossEntropy.shape[1];
-  // Eq. 9 prints K − 1; the weights sum to one with M − 1. One teacher has all the weight.
-  const confidence =
-    count === 1
-      ? tf.onesLike(view.teacherCrossEntropy)
-      : tf.sub(1, tf.softmax(view.teacherCrossEntropy)).div(count - 1);
+  const confidence = confidenceWeights(view.teacherCrossEntropy);
   const divergence: Record<Head, tf.Tensor2D | undefined> = {
     logit: tf.softmax(view.logitLoss),
     feature: view.similarity && tf.softmax(view.similarity),

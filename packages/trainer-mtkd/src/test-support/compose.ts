@@ -2,6 +2,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Plugin, run, type RunEvent, type RunOptions } from '@retort/core';
+import { plugin as backendOnnxRuntime } from '@retort/backend-onnxruntime';
 import { plugin as backendWasm } from '@retort/backend-wasm';
 import { plugin as datasets } from '@retort/datasets';
 import { plugin as losses } from '@retort/losses';
@@ -12,7 +13,10 @@ import { plugin as agents } from '@retort/rl-agents';
 import { plugin as teachers } from '@retort/teachers';
 import { plugin as trainer } from '../index.js';
 
-export const plugins: Plugin[] = [nn, losses, models, teachers, datasets, metrics, agents, backendWasm, trainer];
+export const plugins: Plugin[] = [
+  ...[nn, losses, models, teachers, datasets, metrics, agents],
+  ...[backendWasm, backendOnnxRuntime, trainer],
+];
 
 /** A folder of its own under the system's temporary one. */
 export function temporaryFolder(): string {
