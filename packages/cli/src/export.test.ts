@@ -14,8 +14,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
-import { type Batch, InputError } from '@retort/core';
+import { exportOnnx } from '@retort/backend-onnxruntime';
+import { type Batch, InputError, Seeds, type TeacherContext } from '@retort/core';
 import { loadLayersModel, saveLayersModel } from '@retort/nn';
+import { cifarResnet } from '@retort/models';
 import { onnxTeacher } from '@retort/teachers';
 import { type ExportOptions, exportStudent } from './commands/export.js';
 import { createTerminal } from './terminal.js';
@@ -47,6 +49,27 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const images = (size: number) =>
   Float32Array.from({ length: size * 16 * 16 * 3 }, (_, i) => 0.5 + 0.5 * Math.sin(3.7 * i));
 
+/** Expects a teacher of kind onnx to give the logits of a model's first output, at batch sizes that the export did not see. */
+async function expectSameLogits(
+  model: tf.LayersModel,
+  path: string,
+  classes: string[],
+  outputs?: Record<string, string>,
+): Promise<void> {
+  const options = onnxTeacher.options.parse({ path, preprocessing: 'none', layout: 'nhwc', outputs });
+  const context = { id: 'exported', classes, imageShape: [16, 16, 3], baseFolder: folder, path: 'teachers[0]' };
+  const teacher = await onnxTeacher.create(options as never, context as TeacherContext);
+  for (const size of [1, 7, 64]) {
+    const image = { data: images(size), shape: [size, 16, 16, 3] };
+    const { logits } = await teacher.infer({ size, inputs: { image } } as unknown as Batch);
+    const [expected] = model.apply(tf.tensor4d(image.data, [size, 16, 16, 3])) as tf.Tensor[];
+    const [actual, wanted] = [logits!.dataSync(), expected.dataSync()];
+    expect(actual).toHaveLength(size * classes.length);
+    for (const [i, value] of wanted.entries()) expect(Math.abs(actual[i] - value)).toBeLessThan(1e-4);
+  }
+  await teacher.dispose();
+}
+
 describe('retort export', () => {
   it("writes a file that gives a teacher the student's logits", async () => {
     const { code, stdout } = await retort('export', 'runs/tiny');
@@ -58,22 +81,7 @@ describe('retort export', () => {
     const [path] = stdout.split(' ');
 
     const { model, metadata } = await loadLayersModel(join(folder, path.replace('model.onnx', 'model.json')));
-    const teacher = await onnxTeacher.create(
-      onnxTeacher.options.parse({ path, preprocessing: 'none', layout: 'nhwc' }) as never,
-      {
-        id: 'exported',
-        classes: metadata.classes as string[],
-        imageShape: [16, 16, 3],
-        baseFolder: folder,
-        path: 'teachers[0]',
-      },
-    );
-    const image = { data: images(7), shape: [7, 16, 16, 3] };
-    const { logits } = await teacher.infer({ size: 7, inputs: { image } } as unknown as Batch);
-    const [expected] = model.apply(tf.tensor4d(image.data, [7, 16, 16, 3])) as tf.Tensor[];
-    const [actual, wanted] = [await logits!.data(), await expected.data()];
-    for (const [i, value] of wanted.entries()) expect(Math.abs(actual[i] - value)).toBeLessThan(1e-4);
-    await teacher.dispose();
+    await expectSameLogits(model, path, metadata.classes as string[]);
   });
 
   it('prints JavaScript that runs as it stands', async () => {
@@ -132,6 +140,23 @@ describe('retort export', () => {
     expect(stderr).toContain('retort: layer "cube" has no ONNX form: tfjs\'s kernel Conv3D');
     expect(code).toBe(2);
     expect(readdirSync(join(folder, 'cube')).sort()).toEqual(['model.json', 'weights.bin']);
+  });
+
+  it("gives a cifar-resnet's outputs, with every normalization in a convolution", async () => {
+    const { model } = await cifarResnet.create(cifarResnet.options.parse({ depth: 8, width: [4, 6, 8] }) as never, {
+      classes: ['a', 'b', 'c'],
+      imageShape: [16, 16, 3],
+      normalization: { mean: [0.5, 0.4, 0.3], deviation: [0.2, 0.3, 0.4] },
+      seeds: new Seeds(1),
+      baseFolder: folder,
+      path: 'student',
+    });
+    const { bytes, nodes, outputs } = await exportOnnx(model);
+    // Nine normalizations would be two operators each.
+    expect(nodes).toBeLessThan(30);
+    expect(outputs.map(({ shape }) => shape.length)).toEqual([2, 2, 4]);
+    writeFileSync(join(folder, 'resnet.onnx'), bytes);
+    await expectSameLogits(model, 'resnet.onnx', ['a', 'b', 'c'], { logits: outputs[0].name });
   });
 
   it('tells what is wrong in a line, with exit code 2', async () => {

@@ -51,21 +51,31 @@ function joinReshapes(graph: ModelGraph): ModelGraph {
     const value = graph.values.get(name);
     return value && `${value.shape.join()};${value.later.join()}`;
   };
+  const makers = new Set(graph.nodes.flatMap(({ outputs }) => outputs));
   const sources = new Map<string, string>();
   const instead = new Map<string, string>();
+  const renamed = new Map<string, string>();
   const nodes = graph.nodes.flatMap((node) => {
     const inputs = node.inputs.map((name) => instead.get(name) ?? name);
     if (node.op !== 'Reshape') return [{ ...node, inputs }];
     const [output] = node.outputs;
     const source = sources.get(inputs[0]) ?? inputs[0];
     sources.set(output, source);
-    if (!ends.has(output) && shapes(output) !== undefined && shapes(output) === shapes(source)) {
-      instead.set(output, source);
-      return [];
+    const changes = shapes(source) === undefined || shapes(output) !== shapes(source);
+    const isTaken = ends.has(source) || renamed.has(source) || !makers.has(source);
+    if (changes || (ends.has(output) && isTaken)) {
+      return [{ ...node, inputs: [source, inputs[1]] }];
     }
-    return [{ ...node, inputs: [source, inputs[1]] }];
+    // The name of an output stays.
+    if (ends.has(output)) renamed.set(source, output);
+    else instead.set(output, source);
+    return [];
   });
-  return { ...graph, nodes };
+  const name = (each: string) => renamed.get(each) ?? each;
+  return {
+    ...graph,
+    nodes: nodes.map((node) => ({ ...node, inputs: node.inputs.map(name), outputs: node.outputs.map(name) })),
+  };
 }
 
 /**
