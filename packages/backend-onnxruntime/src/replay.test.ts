@@ -96,6 +96,24 @@ describe('compileStep', () => {
     expect(backend().statistics().fallbacks).toEqual({});
   });
 
+  it('tells apart variables and inputs that share their numbers at first', async () => {
+    const policy = tf.variable(tf.tensor1d([1, 2]));
+    // Copies as a network and its target are made: the same data, counted twice.
+    const target = tf.variable(policy.clone());
+    const unused = tf.variable(policy.clone());
+    const step = ({ x, scale }: Record<string, tf.Tensor>) => ({ y: policy.mul(x).add(target.mul(scale)) });
+    const run = backend().compileStep(step, { policy, target, unused });
+    const first = tf.tensor1d([1, 1]);
+    const before = tf.memory().numTensors;
+    await expectClose(run({ x: first, scale: first.clone() }).y, [2, 4]);
+    expect(tf.memory().numTensors).toBe(before + 2);
+    policy.assign(tf.tensor1d([10, 20]));
+    await expectClose(run({ x: tf.tensor1d([1, 2]), scale: tf.tensor1d([3, 4]) }).y, [13, 48]);
+    target.assign(tf.tensor1d([0, 0]));
+    unused.assign(tf.tensor1d([7, 7]));
+    await expectClose(run({ x: tf.tensor1d([1, 2]), scale: tf.tensor1d([3, 4]) }).y, [10, 40]);
+  });
+
   it('leaves a copy of a variable alone', async () => {
     const { variables, step } = momentumStep();
     const run = backend().compileStep(step, variables);

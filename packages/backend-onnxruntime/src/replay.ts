@@ -33,17 +33,46 @@ export function compileStep<I extends TensorMap, O extends TensorMap>(
     const known = programs.get(key);
     if (known === 'plain') return tf.tidy(() => step(inputs));
     if (known) return known.run(inputs) as O;
-    backend.flush();
-    const sources = sourcesOf(backend, inputs, variables);
-    const runs = backend.statistics().runs;
-    const outputs = tf.tidy(() => step(inputs));
-    // A step that read something back ran in pieces, and has to go on doing so.
-    const whole = backend.statistics().runs === runs;
-    const program = whole ? capture(backend, sources, outputs, variables) : undefined;
-    programs.set(key, program ?? 'plain');
-    backend.flush(program?.first());
-    return outputs;
+    return tf.tidy(() => {
+      const apart = separated(backend, inputs, variables);
+      backend.flush();
+      const sources = sourcesOf(backend, apart, variables);
+      const runs = backend.statistics().runs;
+      const outputs = tf.tidy(() => step(apart));
+      // A step that read something back ran in pieces, and has to go on doing so.
+      const whole = backend.statistics().runs === runs;
+      const program = whole ? capture(backend, sources, outputs, variables) : undefined;
+      programs.set(key, program ?? 'plain');
+      backend.flush(program?.first());
+      return outputs;
+    });
   };
+}
+
+/**
+ * Inputs and variables with data of their own each. Two that share data, as a network and its copy do at first, are one value of
+ * the recording, and on replay it would be fed from one of them whatever has become of the other.
+ */
+function separated<I extends TensorMap>(
+  backend: OnnxRuntimeBackend,
+  inputs: I,
+  variables: Record<string, tf.Variable>,
+): I {
+  const known = new Set<Data>();
+  const ownCopy = ({ dataId, shape, dtype }: tf.Tensor): tf.Tensor | undefined => {
+    const data = backend.dataOf(dataId);
+    if (!known.has(data)) {
+      known.add(data);
+      return undefined;
+    }
+    const copy = { dataId: backend.write(backend.readSync(dataId), shape, dtype), shape, dtype };
+    return tf.engine().makeTensorFromTensorInfo(copy);
+  };
+  for (const variable of Object.values(variables)) {
+    const copy = ownCopy(variable);
+    if (copy) variable.assign(copy);
+  }
+  return Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, ownCopy(input) ?? input])) as I;
 }
 
 type Source = { kind: 'input' | 'variable'; name: string };
