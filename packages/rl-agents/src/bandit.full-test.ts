@@ -1,11 +1,10 @@
 import { Seeds } from '@retort/core';
-import { useBackend } from '@retort-tools/testing';
+import { describeEachBackend } from '@retort-tools/testing';
 import * as tf from '@tensorflow/tfjs';
 import { createBandit, playRound, rewards, shareOfOptimum, simplexActions } from './test-support/bandit.js';
 import { createAgent } from './test-support/setup.js';
 
-describe('a contextual bandit with a known optimum', () => {
-  beforeAll(() => useBackend('wasm'));
+describeEachBackend('a contextual bandit with a known optimum', () => {
   const bandit = createBandit(rewards);
   const faster = { optimizer: { use: 'adamw', learningRate: 3e-3 }, entropyCoefficient: 0.01 };
 
@@ -13,6 +12,7 @@ describe('a contextual bandit with a known optimum', () => {
     ['pg, Dirichlet, each batch', { use: 'pg', gradient: 'sampled', ...faster, distribution: 'dirichlet' }, 120, 1],
     ['pg, each 20 batches', { use: 'pg' }, 100, 20],
     ['ppo, each 20 batches', { use: 'ppo' }, 300, 20],
+    ['ddpg, each batch', { use: 'ddpg' }, 175, 1],
     ['ddpg, each 20 batches', { use: 'ddpg' }, 300, 20],
   ])('is solved to 95 %% by %s', async (_, reference, rounds, updateEvery) => {
     const { agent } = await createAgent(reference, { stateSize: bandit.stateSize, actions: simplexActions });

@@ -1,6 +1,6 @@
 import { box, Seeds } from '@retort/core';
 import { toTensor } from '@retort/nn';
-import { useBackend } from '@retort-tools/testing';
+import { describeEachBackend } from '@retort-tools/testing';
 import * as tf from '@tensorflow/tfjs';
 import { createAgent } from './test-support/setup.js';
 import {
@@ -11,9 +11,7 @@ import {
   playCorridors,
 } from './test-support/corridor.js';
 
-beforeAll(() => useBackend('wasm'));
-
-describe('a corridor with its reward at the end', () => {
+describeEachBackend('a corridor with its reward at the end', () => {
   it.each([
     [{ use: 'pg', optimizer: { use: 'adamw', learningRate: 1e-2 } }, 40],
     [{ use: 'ppo' }, 15],
@@ -30,7 +28,7 @@ describe('a corridor with its reward at the end', () => {
   });
 });
 
-describe('a box action', () => {
+describeEachBackend('a box action', () => {
   const actions = { force: box([-2], [2]) };
 
   it('is found by ppo: the action nearest to a target that depends on the state', async () => {
@@ -60,7 +58,10 @@ describe('a box action', () => {
 
   it('that pays only a step later is found by ddpg: a point is pushed towards the origin', async () => {
     const { agent } = await createAgent(
-      { use: 'ddpg', hidden: [32], discount: 0.8, targetRate: 0.05, optimizer: { use: 'adamw', learningRate: 2e-3 } },
+      {
+        ...{ use: 'ddpg', hidden: [32], batchSize: 32, discount: 0.8, targetRate: 0.05 },
+        optimizer: { use: 'adamw', learningRate: 2e-3 },
+      },
       { stateSize: 1, actions },
     );
     const random = new Seeds(3).stream('x');
@@ -90,7 +91,10 @@ describe('a box action', () => {
     [0, 2],
   ])('ddpg values a reward of 1 forever, ended %d, at %d with discount ½', async (ended, value) => {
     const { agent } = await createAgent(
-      { use: 'ddpg', hidden: [8], discount: 0.5, targetRate: 0.1, optimizer: { use: 'adamw', learningRate: 1e-2 } },
+      {
+        ...{ use: 'ddpg', hidden: [8], batchSize: 16, discount: 0.5, targetRate: 0.1 },
+        optimizer: { use: 'adamw', learningRate: 1e-2 },
+      },
       { stateSize: 1, actions },
     );
     const state = tf.zeros([16, 1]) as tf.Tensor2D;

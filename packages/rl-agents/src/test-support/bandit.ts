@@ -1,5 +1,5 @@
 import { type Agent, type Random, simplex, discrete, type UpdateReport } from '@retort/core';
-import { toTensor } from '@retort/nn';
+import { endPiece, toTensor } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 
 /**
@@ -51,7 +51,7 @@ export function playRound(
   random: Random,
   { size = 64, withComponents = true, update = true } = {},
 ): UpdateReport {
-  return tf.tidy(() => {
+  const report = tf.tidy(() => {
     const { state, componentReward } = bandit.states(size, random);
     const noise = Object.fromEntries(Object.entries(agent.noise(size)).map(([name, x]) => [name, toTensor(x)]));
     const decision = agent.act(state, noise);
@@ -65,6 +65,9 @@ export function playRound(
     });
     return update ? agent.update() : {};
   });
+  // As where a trainer awaits: a step is a graph of its own on backends that record.
+  endPiece();
+  return report;
 }
 
 /** Mean reward per head of the policy without noise, over the best there is. */
