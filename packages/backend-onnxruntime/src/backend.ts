@@ -48,6 +48,12 @@ export interface Data {
 export interface BackendStatistics {
   runs: number;
   compiled: number;
+  /** Compiled graphs that are kept. */
+  graphs: number;
+  /** What their intermediate values take at most, each graph's memory being its own; reckoned from shapes. */
+  graphBytes: number;
+  /** The most that tensors have taken in host memory. */
+  peakBytesInHost: number;
   cacheHits: number;
   compileMilliseconds: number;
   runMilliseconds: number;
@@ -78,6 +84,7 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
   /** What is recorded runs when the program next awaits. */
   #yields = false;
   #bytes = 0;
+  #peakBytes = 0;
   #runs = 0;
   #runMilliseconds = 0;
 
@@ -228,7 +235,7 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
       else if (value.from.kind === 'constant') data.values = typedView(value.from.data, value.type);
       else if (failures.has(value)) data.error = failures.get(value);
       else setNumbers(data, results.get(value)!);
-      this.#bytes += byteLength(data);
+      this.#hold(byteLength(data));
       data.value = undefined;
     }
     this.#pending.clear();
@@ -259,7 +266,7 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
   valuesOf(data: Data): tf.backend_util.BackendValues {
     if (!data.values) {
       data.values = this.#downloads.read(data.device!, data.size);
-      this.#bytes += byteLength(data);
+      this.#hold(byteLength(data));
     }
     return data.values;
   }
@@ -328,7 +335,7 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
     this.#bytes -= byteLength(data);
     data.device?.dispose();
     setNumbers(data, numbers);
-    this.#bytes += byteLength(data);
+    this.#hold(byteLength(data));
     return true;
   }
 
@@ -344,6 +351,9 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
     return {
       runs: this.#runs,
       compiled: this.cache.misses,
+      graphs: this.cache.count,
+      graphBytes: this.cache.bytes,
+      peakBytesInHost: this.#peakBytes,
       cacheHits: this.cache.hits,
       compileMilliseconds: this.cache.compileMilliseconds,
       runMilliseconds: this.#runMilliseconds,
@@ -381,7 +391,7 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
     }
     const data: Data = { dtype, size: sizeOf(shape), refCount, values: normalized(values, dtype) };
     this.#data.set(dataId, data);
-    this.#bytes += byteLength(data);
+    this.#hold(byteLength(data));
   }
 
   override readSync(dataId: object): tf.backend_util.BackendValues {
@@ -489,6 +499,11 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
     if (data.retained) data.values ??= this.#downloads.read(data.device!, data.size);
     data.device?.dispose();
     data.device = undefined;
+  }
+
+  #hold(bytes: number): void {
+    this.#bytes += bytes;
+    this.#peakBytes = Math.max(this.#peakBytes, this.#bytes);
   }
 
   #find(dataId: object): Data {

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { encodeModel, type ModelConstant, type ModelValue } from './onnx-model.js';
 import { explain } from './explain.js';
+import { graphBytes } from './graph-bytes.js';
 import { createSession, type NativeSession, type Placement, type SessionOptions } from './native-session.js';
 import { channelBlock } from './optimizer/block-size.js';
 import { optimizeGraph } from './optimizer/optimize-graph.js';
@@ -14,20 +16,33 @@ export interface CompileOptions extends SessionOptions {
   dumpGraphs?: string | undefined;
 }
 
-/** Compiled graphs by structure, the least recently used dropped first. */
+/** Compiled graphs by structure, the least recently used dropped first when they are too many or take too much memory. */
 export class GraphCache {
-  readonly #sessions = new Map<string, NativeSession>();
+  readonly #sessions = new Map<string, NativeSession & { bytes: number }>();
   /** Digests of graphs that are run again and again: a key can be megabytes of constants. */
   readonly #digests = new WeakMap<NumberedGraph, string>();
   readonly #size: number;
   readonly #options: CompileOptions;
+  readonly #maximalBytes: number;
   hits = 0;
   misses = 0;
   compileMilliseconds = 0;
 
-  constructor(size: number, options: CompileOptions) {
+  /**
+   * @param size graphs kept
+   * @param maximalBytes what they may take together; each keeps its memory from one run to the next. One is always kept.
+   */
+  constructor(size: number, options: CompileOptions, maximalBytes = totalmem() / 4) {
     this.#size = size;
     this.#options = options;
+    this.#maximalBytes = maximalBytes;
+  }
+
+  /** What the graphs that are kept take, reckoned from their shapes. */
+  get bytes(): number {
+    let sum = 0;
+    for (const { bytes } of this.#sessions.values()) sum += bytes;
+    return sum;
   }
 
   get count(): number {
@@ -54,7 +69,8 @@ export class GraphCache {
     this.compileMilliseconds += performance.now() - began;
     this.#sessions.set(digest, compiled);
     for (const [oldest, session] of this.#sessions) {
-      if (this.#sessions.size <= this.#size) break;
+      const fits = this.#sessions.size <= this.#size && this.bytes <= this.#maximalBytes;
+      if (fits || session === compiled) break;
       session.dispose();
       this.#sessions.delete(oldest);
     }
@@ -66,17 +82,17 @@ export class GraphCache {
     this.#sessions.clear();
   }
 
-  #compile(graph: NumberedGraph): NativeSession {
+  #compile(graph: NumberedGraph): NativeSession & { bytes: number } {
     const { executionProviders, graphOptimizationLevel, dumpGraphs } = this.#options;
     const plain = executionProviders.join() !== 'cpu' || graphOptimizationLevel === 'disabled';
     const form = plain ? graph : optimizeGraph(graph, channelBlock());
     if (dumpGraphs !== undefined) dump(form, dumpGraphs, this.misses);
     try {
-      return compile(form, this.#options);
+      return { ...compile(form, this.#options), bytes: graphBytes(form) };
     } catch (error) {
       // What is only faster is not to be what fails.
       if (plain) throw error;
-      return compile(graph, this.#options);
+      return { ...compile(graph, this.#options), bytes: graphBytes(graph) };
     }
   }
 }
