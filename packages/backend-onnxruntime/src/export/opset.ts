@@ -1,6 +1,7 @@
 import { InputError } from '@retort/core';
 import { opset as recordedOpset, type ModelNode } from '../onnx-model.js';
-import { bytesOfIntegers, type ModelGraph } from './model-graph.js';
+import { bytesOfIntegers } from './batch-constants.js';
+import type { ModelGraph } from './model-graph.js';
 
 /** Opsets that networks can be exported for. */
 export const opsets = { lowest: 13, usual: recordedOpset, highest: 22 } as const;
