@@ -76,12 +76,15 @@ function images(draw: Draw, pads: 'all' | 'pooling' | 'transposed' = 'all'): Ima
   const some = { all: ['same', 'valid', 1, explicit], pooling: ['same', 'valid'], transposed: ['same', 'valid'] }[pads];
   return {
     size: [filter[0] + draw.integer(0, 6), filter[1] + draw.integer(0, 6)],
-    channels: draw.integer(1, 5),
+    channels: draw.of(channelCounts),
     filter,
     strides: pair(1, 3),
     pad: draw.of(some as Images['pad'][]),
   };
 }
+
+/** Those that fill vector registers take other paths. */
+const channelCounts = [1, 2, 3, 5, 8, 16, 32];
 
 type Conv = (x: tf.Tensor4D, filter: tf.Tensor4D, images: Images) => tf.Tensor;
 
@@ -210,7 +213,7 @@ const cases: Record<string, Case> = {
   },
   Conv2D: convolution(
     (x, filter, { strides, pad }) => tf.conv2d(x, filter, strides, pad),
-    (draw) => draw.integer(1, 5),
+    (draw) => draw.of(channelCounts),
   ),
   DepthwiseConv2dNative: convolution(
     (x, filter, { strides, pad }) => tf.depthwiseConv2d(x, filter, strides, pad),
@@ -218,7 +221,7 @@ const cases: Record<string, Case> = {
   ),
   Conv2DBackpropInput: (draw) => {
     const { size, channels, filter, strides, pad } = images(draw, 'transposed');
-    const [batch, filters] = [draw.integer(1, 3), draw.integer(1, 4)];
+    const [batch, filters] = [draw.integer(1, 3), draw.of(channelCounts)];
     const small = size.map((each, axis) =>
       pad === 'same' ? Math.ceil(each / strides[axis]) : Math.ceil((each - filter[axis] + 1) / strides[axis]),
     );

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type { OnnxRuntimeBackend } from '../backend.js';
 import type { Value } from '../recording.js';
+import { filled } from './expression.js';
 import type { Windows } from './patches.js';
 import { cast, channelsFirst, channelsLast } from './structural.js';
 
@@ -145,6 +146,8 @@ export function transposedConvolution(
   const { batchSize, inChannels, padInfo } = info;
   const [rows, columns] = unseen(info);
   const [height, width] = [info.inHeight - rows, info.inWidth - columns];
+  // The windows see nothing but pads.
+  if (height <= 0 || width <= 0) return filled(backend, info.inShape, 0);
   const surplus = [
     (info.outHeight - 1) * info.strideHeight + info.effectiveFilterHeight - padInfo.top - height,
     (info.outWidth - 1) * info.strideWidth + info.effectiveFilterWidth - padInfo.left - width,

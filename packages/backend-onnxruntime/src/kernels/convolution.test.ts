@@ -48,6 +48,9 @@ cases.push(
   // tfjs makes fewer windows here than there is room for.
   [[2, 5, 8, 2], [3, 1, 2, 3], [3, 1], 1, [1, 1]],
   [[1, 5, 9, 2], [4, 2, 2, 3], [2, 2], 1, [1, 1]],
+  // Windows that see nothing but the pad.
+  [[1, 5, 2, 2], [3, 1, 2, 3], [2, 1], 1, [1, 1]],
+  [[1, 5, 2, 2], [3, 1, 2, 3], [2, 2], 1, [1, 1]],
 );
 
 describe('conv2d', () => {

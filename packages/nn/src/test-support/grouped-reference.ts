@@ -25,6 +25,9 @@ export const groupedCases: GroupedCase[] = [
   { x: [2, 7, 6, 3], filter: [3, 3, 1, 3], groups: 3 },
   { x: [2, 7, 6, 3], filter: [3, 3, 1, 6], groups: 3, strides: 2 },
   { x: [2, 7, 8, 3], filter: [3, 3, 1, 6], groups: 3, dilations: 2 },
+  // Channels that fill vector registers take other paths on some backends.
+  { x: [1, 6, 5, 32], filter: [3, 3, 16, 32], groups: 2 },
+  { x: [1, 6, 5, 16], filter: [3, 3, 1, 16], groups: 16, strides: 2 },
 ];
 
 const pair = (value: number | Pair): Pair => (typeof value === 'number' ? [value, value] : value);
