@@ -3,23 +3,31 @@ import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { sha256 } from '@retort/core';
 import { retort } from './test-support/retort.js';
 
 /** Steps in an epoch of the manifest below: 162 train images in batches of 16. */
 const stepsPerEpoch = 11;
 const folder = mkdtempSync(join(tmpdir(), 'retort-kill-'));
 
+const backends = ['wasm', '{ use: onnxruntime, threads: 1 }', '{ use: onnxruntime, threads: 2 }'];
+
 const manifest = ({
+  backend,
   epochs = 4,
   agent = 'pg',
+  seed = 1,
   ...trainer
 }: {
+  backend: string;
   epochs?: number;
   agent?: string;
+  seed?: number;
   warmStart?: string;
 }) => `
 name: student
-backend: wasm
+seed: ${seed}
+backend: ${backend}
 dataset: { use: scenes, classes: 3, size: 16, train: 180, test: 60, batchSize: 16, augment: [crop, flip] }
 student: small-cnn
 teachers: [{ id: a, use: run, path: teacher-1 }, { id: b, use: run, path: teacher-2 }]
@@ -81,7 +89,7 @@ function lastState(name: string): string {
   return readFileSync(join(folder, name, 'checkpoints', step, 'digests.json'), 'utf8');
 }
 
-const weights = (name: string) => readFileSync(join(folder, name, 'student/last/weights.bin')).toString('base64');
+const weights = (name: string) => sha256(readFileSync(join(folder, name, 'student/last/weights.bin')));
 
 beforeAll(async () => {
   for (const seed of [1, 2]) {
@@ -101,23 +109,42 @@ metrics: [top-1]
   }
 });
 
-describe.each(['pg', 'ppo', 'ddpg'])('a run with %s, killed in the middle of an epoch and resumed', (agent) => {
-  it('is the uninterrupted run, bit for bit, agent and streams included, and not a cold start', async () => {
-    const [whole, killed, half, cold] = ['whole', 'killed', 'half', 'cold'].map((name) => `${agent}-${name}`);
-    await train(whole, manifest({ agent }));
+/** Every agent on one thread, and one of them on two. */
+const resumed = [
+  ...['pg', 'ppo', 'ddpg'].flatMap((agent) => backends.slice(0, 2).map((backend) => [agent, backend])),
+  ['ppo', backends[2]],
+];
 
-    writeFileSync(join(folder, `${killed}.yaml`), manifest({ agent }));
+describe.each(resumed)('a run with %s on %s, killed in the middle of an epoch and resumed', (agent, backend) => {
+  it('is the uninterrupted run, bit for bit, agent and streams included, and not a cold start', async () => {
+    const prefix = `${agent}-${backends.indexOf(backend)}`;
+    const [whole, killed, half, cold] = ['whole', 'killed', 'half', 'cold'].map((name) => `${prefix}-${name}`);
+    await train(whole, manifest({ backend, agent }));
+
+    writeFileSync(join(folder, `${killed}.yaml`), manifest({ backend, agent }));
     const at = await trainAndKill(killed);
     expect(at % stepsPerEpoch).not.toBe(0);
     expect(at).toBeLessThan(4 * stepsPerEpoch);
-    const resumed = await retort(['resume', killed], { cwd: folder });
-    expect(resumed.code).toBe(0);
+    const { code } = await retort(['resume', killed], { cwd: folder });
+    expect(code).toBe(0);
     expect(weights(killed)).toBe(weights(whole));
     expect(lastState(killed)).toBe(lastState(whole));
 
     // The student's weights alone are not enough to go on from.
-    await train(half, manifest({ agent, epochs: 2 }));
-    await train(cold, manifest({ agent, epochs: 2, warmStart: `${half}/student/last` }));
+    await train(half, manifest({ backend, agent, epochs: 2 }));
+    await train(cold, manifest({ backend, agent, epochs: 2, warmStart: `${half}/student/last` }));
     expect(weights(cold)).not.toBe(weights(whole));
+  });
+});
+
+describe.each(['cpu', ...backends])('a manifest and a seed on %s', (backend) => {
+  it('give the same bits every time, and another seed other bits', async () => {
+    const prefix = `same-${['cpu', ...backends].indexOf(backend)}`;
+    const [first, second, other] = ['first', 'second', 'other'].map((name) => `${prefix}-${name}`);
+    for (const name of [first, second]) await train(name, manifest({ backend, epochs: 1 }));
+    await train(other, manifest({ backend, epochs: 1, seed: 2 }));
+    expect(weights(second)).toBe(weights(first));
+    expect(lastState(second)).toBe(lastState(first));
+    expect(weights(other)).not.toBe(weights(first));
   });
 });
