@@ -8,7 +8,7 @@ import { graphBytes } from './graph-bytes.js';
 import { createSession, type NativeSession, type Placement, type SessionOptions } from './native-session.js';
 import { channelBlock } from './optimizer/block-size.js';
 import { optimizeGraph } from './optimizer/optimize-graph.js';
-import { nodesWebgpuRefuses, staysOnDevice } from './webgpu.js';
+import { nodesWebgpuRefuses, staysOnDevice, wrongOptimizerOnWebgpu } from './webgpu.js';
 import type { NumberedGraph, RecordedNode, Value } from './recording.js';
 
 export interface CompileOptions extends SessionOptions {
@@ -153,5 +153,6 @@ function placement(graph: NumberedGraph, { executionProviders }: SessionOptions)
   return {
     onCpu: nodesWebgpuRefuses(graph.nodes),
     onDevice: graph.outputs.filter(staysOnDevice).map((value) => graph.names.get(value)!),
+    withoutOptimizer: wrongOptimizerOnWebgpu,
   };
 }

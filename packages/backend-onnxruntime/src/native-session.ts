@@ -102,13 +102,15 @@ export interface Placement {
   onCpu?: string[];
   /** Names of outputs that stay in its memory. */
   onDevice?: string[];
+  /** An optimizer of onnxruntime's that is left out. */
+  withoutOptimizer?: string;
 }
 
 /** Compiles a model. @throws Error of onnxruntime when it refuses the model */
 export function createSession(
   model: Uint8Array,
   options: SessionOptions,
-  { onCpu = [], onDevice = [] }: Placement = {},
+  { onCpu = [], onDevice = [], withoutOptimizer }: Placement = {},
 ): NativeSession {
   const { native } = loadOnnxRuntime();
   native.initOrt();
@@ -127,6 +129,9 @@ export function createSession(
     ),
     ...(onDevice.length > 0 && {
       preferredOutputLocation: Object.fromEntries(onDevice.map((name) => [name, 'gpu-buffer' as const])),
+    }),
+    ...(withoutOptimizer !== undefined && {
+      extra: { optimization: { disable_specified_optimizers: withoutOptimizer } },
     }),
     // Errors are thrown; there is no need to print them too.
     logSeverityLevel: 4,

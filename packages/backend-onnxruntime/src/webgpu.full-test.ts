@@ -43,6 +43,17 @@ describe('the webgpu provider, on SwiftShader', () => {
     expect(expected.numBytesInGPU).toBe(0);
   });
 
+  it("passes tfjs-core's own test suite, but for NaN and the last digits of sines", async () => {
+    const suite = fileURLToPath(new URL('../tfjs-suite/run.mjs', import.meta.url));
+    const { stdout } = await promisify(execFile)(process.execPath, [suite, 'webgpu'], {
+      env: { ...process.env, ...swiftShader },
+      maxBuffer: 2 ** 26,
+      timeout: 20 * 60_000,
+    });
+    const [, passed, failed, unlisted] = /onnxruntime: (\d+) passed, (\d+) failed \((\d+) not listed\)/.exec(stdout)!;
+    expect([unlisted, Number(passed) >= 4190, Number(failed) < 30]).toEqual(['0', true, true]);
+  });
+
   it('says what to do where there is no GPU', async () => {
     const failure = train('webgpu', { VK_ICD_FILENAMES: '/nowhere.json', LD_LIBRARY_PATH: '' });
     await expect(failure).rejects.toThrow(/"webgpu" does not start/);
