@@ -57,7 +57,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       'after',
       `
 Start here:
-  $ retort quickstart           small teachers, three students and a report, in minutes
+  $ retort quickstart           small teachers, three students and a report, in a minute
   $ retort init my-run          a commented manifest to change
   $ retort train my-run/manifest.yaml
 
