@@ -7,10 +7,9 @@ import {
   type Random,
   RunError,
   type StateTree,
-  type UpdateReport,
   z,
 } from '@retort/core';
-import { endPiece, loadVariables, saveVariables } from '@retort/nn';
+import { compile, endPiece, loadVariables, saveVariables, type TensorMap } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { drawNoise } from './distribution.js';
 import { boxScale } from './gaussian.js';
@@ -125,32 +124,35 @@ export const ddpg = definePart('agent', {
     const encodeOutputs = (outputs: Record<string, tf.Tensor2D>): tf.Tensor2D =>
       encode(Object.fromEntries(heads.map(([name, head]) => [name, head.act(outputs[name])])));
 
-    const learnOnce = (memory: Replay): UpdateReport => {
-      const batch = memory.sample(given.batchSize, order);
-      const state = see(batch.state);
-      let target = rewardScale.scale(batch.reward.as1D());
-      if (isMultiStep()) {
-        const next = see(batch.nextState);
-        const nextValue = targetCritic.apply(next, encodeOutputs(targetActor.apply(next)));
-        target = target.add<tf.Tensor1D>(tf.sub(1, batch.terminated.as1D()).mul(nextValue).mul(given.discount));
-      }
-      const { loss: criticLoss } = criticLearner.minimize(() => ({
-        loss: squaredError(critic.apply(state, batch.action), target),
-      }));
-      const { loss: actorLoss } = actorLearner.minimize(() => {
-        const outputs = actor.apply(state);
-        const gains = [critic.apply(state, encodeOutputs(outputs))];
-        for (const [name, head] of heads) {
-          if (head.entropy) gains.push(head.entropy(outputs[name]).mul(given.entropyCoefficient));
+    /** One step on rows of the replay; those with a next state are of several steps. */
+    const learnOnce = compile(
+      ({ action, reward, nextState, terminated, ...batch }: TensorMap) => {
+        const state = see(batch.state as tf.Tensor2D);
+        let target = rewardScale.scale(reward.as1D());
+        if (nextState) {
+          const next = see(nextState as tf.Tensor2D);
+          const nextValue = targetCritic.apply(next, encodeOutputs(targetActor.apply(next)));
+          target = target.add<tf.Tensor1D>(tf.sub(1, terminated.as1D()).mul(nextValue).mul(given.discount));
         }
-        return { loss: tf.addN(gains).mean<tf.Scalar>().neg() };
-      });
-      if (isMultiStep()) {
-        follow(targetActor.variables, actor.variables, given.targetRate);
-        follow(targetCritic.variables, critic.variables, given.targetRate);
-      }
-      return { criticLoss, actorLoss };
-    };
+        const { loss: criticLoss } = criticLearner.minimize(() => ({
+          loss: squaredError(critic.apply(state, action as tf.Tensor2D), target),
+        }));
+        const { loss: actorLoss } = actorLearner.minimize(() => {
+          const outputs = actor.apply(state);
+          const gains = [critic.apply(state, encodeOutputs(outputs))];
+          for (const [name, head] of heads) {
+            if (head.entropy) gains.push(head.entropy(outputs[name]).mul(given.entropyCoefficient));
+          }
+          return { loss: tf.addN(gains).mean<tf.Scalar>().neg() };
+        });
+        if (nextState) {
+          follow(targetActor.variables, actor.variables, given.targetRate);
+          follow(targetCritic.variables, critic.variables, given.targetRate);
+        }
+        return { criticLoss, actorLoss };
+      },
+      { variables: own },
+    );
 
     return {
       get variables() {
@@ -193,7 +195,9 @@ export const ddpg = definePart('agent', {
         return tf.tidy(() =>
           meanReport(
             Array.from({ length: steps }, () => {
-              const report = tf.tidy(() => learnOnce(memory));
+              const batch = memory.sample(given.batchSize, order);
+              const report = learnOnce(batch);
+              tf.dispose(batch);
               endPiece();
               return report;
             }),

@@ -1,8 +1,8 @@
 import { type AgentContext, type Experience, InputError } from '@retort/core';
-import type { Optimizer } from '@retort/nn';
+import { compile, type Optimizer, type TensorMap } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { createLearner } from './learner.js';
-import { eachMinibatch } from './minibatches.js';
+import { eachMinibatch, minibatch } from './minibatches.js';
 import { createHeadNetwork, prefixed } from './network.js';
 import type { OnPolicyMethod } from './on-policy-agent.js';
 import type { Transitions } from './rollout.js';
@@ -59,6 +59,22 @@ export function createExactPolicyGradient(
   const network = createHeadNetwork(stateSize, given.hidden, sizes, seeds.stream('init'));
   const learner = createLearner(optimizer, network.variables);
   const scales = Object.fromEntries(heads.map((head) => [head, createRunningScale()]));
+  const step = compile(
+    (inputs: TensorMap) => {
+      const batch = minibatch(inputs);
+      return learner.minimize(() => {
+        const logits = network.apply(batch.state as tf.Tensor2D);
+        const terms = heads.map((head) =>
+          expectedPolicyGradient(logits[head], batch[`advantage/${head}`] as tf.Tensor2D, given.entropyCoefficient),
+        );
+        return {
+          loss: tf.addN(terms.map(({ loss }) => loss.mean<tf.Scalar>())),
+          entropy: tf.addN(terms.map(({ entropy }) => entropy.mean<tf.Scalar>())),
+        };
+      });
+    },
+    { variables: learner.variables },
+  );
   return {
     variables: {
       ...prefixed('policy', learner.variables),
@@ -93,19 +109,7 @@ export function createExactPolicyGradient(
           return [head, scales[head].scale(centered)];
         }),
       );
-      return eachMinibatch(rollout.rows, given, order, (rows) => {
-        const state = see(tf.gather(states, rows));
-        return learner.minimize(() => {
-          const logits = network.apply(state);
-          const terms = heads.map((head) =>
-            expectedPolicyGradient(logits[head], tf.gather(advantages[head], rows), given.entropyCoefficient),
-          );
-          return {
-            loss: tf.addN(terms.map(({ loss }) => loss.mean<tf.Scalar>())),
-            entropy: tf.addN(terms.map(({ entropy }) => entropy.mean<tf.Scalar>())),
-          };
-        });
-      });
+      return eachMinibatch({ state: see(states), ...prefixed('advantage', advantages) }, given, order, step);
     },
   };
 }

@@ -71,9 +71,15 @@ export function squaredError(x: tf.Tensor1D, y: tf.Tensor1D): tf.Scalar {
   return x.sub(y).square().mean<tf.Scalar>().mul(0.5);
 }
 
-/** The same variables under `prefix/`. */
-export function prefixed(prefix: string, variables: Variables): Variables {
-  return Object.fromEntries(Object.entries(variables).map(([key, variable]) => [`${prefix}/${key}`, variable]));
+/** The same tensors under `prefix/`. */
+export function prefixed<T extends tf.Tensor>(prefix: string, tensors: Record<string, T>): Record<string, T> {
+  return Object.fromEntries(Object.entries(tensors).map(([key, tensor]) => [`${prefix}/${key}`, tensor]));
+}
+
+/** Those of {@link prefixed}, without the prefix. */
+export function unprefixed<T extends tf.Tensor>(prefix: string, tensors: Record<string, T>): Record<string, T> {
+  const own = Object.entries(tensors).filter(([key]) => key.startsWith(`${prefix}/`));
+  return Object.fromEntries(own.map(([key, tensor]) => [key.slice(prefix.length + 1), tensor]));
 }
 
 /** Hidden layers that all heads share and one linear layer per head. */

@@ -1,9 +1,10 @@
 import { definePart, z } from '@retort/core';
+import { compile, type TensorMap } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { estimateAdvantages, standardize } from './advantage.js';
 import { createLearner } from './learner.js';
-import { eachMinibatch } from './minibatches.js';
-import { createValueNetwork, prefixed, squaredError } from './network.js';
+import { eachMinibatch, minibatch } from './minibatches.js';
+import { createValueNetwork, prefixed, squaredError, unprefixed } from './network.js';
 import { ppoObjective } from './objective.js';
 import { createOnPolicyAgent } from './on-policy-agent.js';
 import * as shared from './options.js';
@@ -45,40 +46,47 @@ export const ppo = definePart('agent', {
     const valueLearner = createLearner(optimizer, value.variables, given.maxGradientNorm);
     const objective = ppoObjective(given.clip);
     const heads = Object.keys(context.actions);
+    const variables = { ...prefixed('policy', policyLearner.variables), ...prefixed('value', valueLearner.variables) };
+    const step = compile(
+      (inputs: TensorMap) => {
+        const batch = minibatch(inputs);
+        const state = batch.state as tf.Tensor2D;
+        const [advantage, target, oldLogProbability] = ['advantage', 'target', 'oldLogProbability'].map(
+          (name) => batch[name] as tf.Tensor1D,
+        );
+        const { loss: policyLoss, ...report } = policyLearner.minimize(() => {
+          const { logProbability, entropy: entropies } = policy.evaluate(state, unprefixed('action', batch));
+          const entropy = entropies.mean<tf.Scalar>();
+          // k3 of Schulman's "Approximating KL divergence": e^d − 1 − d
+          const d = logProbability.sub(oldLogProbability);
+          const divergence = d.exp().sub(1).sub(d).mean<tf.Scalar>();
+          const loss = objective({ logProbability, oldLogProbability, advantage })
+            .mean<tf.Scalar>()
+            .sub<tf.Scalar>(entropy.mul(given.entropyCoefficient));
+          return { loss, entropy, divergence };
+        });
+        const { loss: valueLoss } = valueLearner.minimize(() => ({
+          loss: squaredError(value.apply(state), target),
+        }));
+        return { policyLoss, valueLoss, ...report };
+      },
+      { variables },
+    );
     return createOnPolicyAgent(
       {
-        variables: { ...prefixed('policy', policyLearner.variables), ...prefixed('value', valueLearner.variables) },
+        variables,
         noise: (batchSize) => policy.noise(batchSize, noise),
         act: policy.act,
         record: recordSampled,
         learn: (rollout, see) => {
-          const states = rollout.column<tf.Tensor2D>('state');
+          const state = see(rollout.column<tf.Tensor2D>('state'));
           const actions = actionsOf(rollout, heads);
           const { advantage, target } = estimateAdvantages(rollout, (state) => value.apply(see(state)), given);
-          const advantages = standardize(advantage);
-          const old = rollout.has('logProbability')
+          const oldLogProbability = rollout.has('logProbability')
             ? rollout.column<tf.Tensor1D>('logProbability')
-            : tf.tidy(() => policy.evaluate(see(states), actions).logProbability);
-          return eachMinibatch(rollout.rows, given, order, (rows) => {
-            const state = see(tf.gather(states, rows));
-            const action = Object.fromEntries(heads.map((head) => [head, tf.gather(actions[head], rows)]));
-            const [advantage, oldLogProbability, expected] = [advantages, old, target].map((x) => tf.gather(x, rows));
-            const { loss: policyLoss, ...rest } = policyLearner.minimize(() => {
-              const { logProbability, entropy: entropies } = policy.evaluate(state, action);
-              const entropy = entropies.mean<tf.Scalar>();
-              // k3 of Schulman's "Approximating KL divergence": e^d − 1 − d
-              const d = logProbability.sub(oldLogProbability);
-              const divergence = d.exp().sub(1).sub(d).mean<tf.Scalar>();
-              const loss = objective({ logProbability, oldLogProbability, advantage })
-                .mean<tf.Scalar>()
-                .sub<tf.Scalar>(entropy.mul(given.entropyCoefficient));
-              return { loss, entropy, divergence };
-            });
-            const { loss: valueLoss } = valueLearner.minimize(() => ({
-              loss: squaredError(value.apply(state), expected),
-            }));
-            return { policyLoss, valueLoss, ...rest };
-          });
+            : tf.tidy(() => policy.evaluate(state, actions).logProbability);
+          const columns = { state, advantage: standardize(advantage), target, oldLogProbability };
+          return eachMinibatch({ ...columns, ...prefixed('action', actions) }, given, order, step);
         },
       },
       stateSize,

@@ -1,10 +1,10 @@
 import type { AgentContext, PartReference } from '@retort/core';
-import type { Optimizer } from '@retort/nn';
-import * as tf from '@tensorflow/tfjs';
+import { compile, type Optimizer, type TensorMap } from '@retort/nn';
+import type * as tf from '@tensorflow/tfjs';
 import { estimateAdvantages } from './advantage.js';
 import { createLearner } from './learner.js';
-import { eachMinibatch } from './minibatches.js';
-import { createValueNetwork, prefixed, squaredError } from './network.js';
+import { eachMinibatch, minibatch } from './minibatches.js';
+import { createValueNetwork, prefixed, squaredError, unprefixed } from './network.js';
 import { reinforceObjective } from './objective.js';
 import type { OnPolicyMethod } from './on-policy-agent.js';
 import { createPolicy, distributionsFor } from './policy.js';
@@ -39,6 +39,30 @@ export async function createSampledPolicyGradient(
   const valueLearner = value && createLearner(optimizer, value.variables);
   const scale = createRunningScale();
   const heads = Object.keys(context.actions);
+  const policyStep = compile(
+    (inputs: TensorMap) =>
+      policyLearner.minimize(() => {
+        const advantage = inputs.advantage as tf.Tensor1D;
+        const actions = unprefixed('action', inputs);
+        const { logProbability, entropy: entropies } = policy.evaluate(inputs.state as tf.Tensor2D, actions);
+        const entropy = entropies.mean<tf.Scalar>();
+        const loss = reinforceObjective({ logProbability, oldLogProbability: logProbability, advantage })
+          .mean<tf.Scalar>()
+          .sub<tf.Scalar>(entropy.mul(given.entropyCoefficient));
+        return { loss, entropy };
+      }),
+    { variables: policyLearner.variables },
+  );
+  const valueStep =
+    value &&
+    valueLearner &&
+    compile(
+      (inputs: TensorMap) => {
+        const { state, target } = minibatch(inputs) as { state: tf.Tensor2D; target: tf.Tensor1D };
+        return valueLearner.minimize(() => ({ loss: squaredError(value.apply(state), target) }));
+      },
+      { variables: valueLearner.variables },
+    );
   return {
     variables: {
       ...prefixed('policy', policyLearner.variables),
@@ -49,7 +73,7 @@ export async function createSampledPolicyGradient(
     act: policy.act,
     record: recordSampled,
     learn: (rollout, see) => {
-      const states = rollout.column<tf.Tensor2D>('state');
+      const state = see(rollout.column<tf.Tensor2D>('state'));
       const actions = actionsOf(rollout, heads);
       const valueOf = value && ((state: tf.Tensor2D) => value.apply(see(state)));
       const estimated = estimateAdvantages(rollout, valueOf, { ...given, lambda: 1 });
@@ -58,21 +82,9 @@ export async function createSampledPolicyGradient(
         scale.absorb(advantage);
         advantage = scale.scale(advantage);
       }
-      const state = see(states);
-      const report = policyLearner.minimize(() => {
-        const { logProbability, entropy: entropies } = policy.evaluate(state, actions);
-        const entropy = entropies.mean<tf.Scalar>();
-        const loss = reinforceObjective({ logProbability, oldLogProbability: logProbability, advantage })
-          .mean<tf.Scalar>()
-          .sub<tf.Scalar>(entropy.mul(given.entropyCoefficient));
-        return { loss, entropy };
-      });
-      if (!value || !valueLearner) return report;
-      const { loss: valueLoss } = eachMinibatch(rollout.rows, given, order, (rows) =>
-        valueLearner.minimize(() => ({
-          loss: squaredError(value.apply(see(tf.gather(states, rows))), tf.gather(estimated.target, rows)),
-        })),
-      );
+      const report = policyStep({ state, advantage, ...prefixed('action', actions) });
+      if (!valueStep) return report;
+      const { loss: valueLoss } = eachMinibatch({ state, target: estimated.target }, given, order, valueStep);
       return { ...report, valueLoss };
     },
   };
