@@ -10,7 +10,7 @@ import { buffer } from 'node:stream/consumers';
 import * as tf from '@tensorflow/tfjs';
 import type { Student } from '@retort/core';
 import { forward, saveLayersModel } from '@retort/nn';
-import { expectClose, useBackend } from '@retort-tools/testing';
+import { describeEachBackend, expectClose } from '@retort-tools/testing';
 import { cifarResnet } from './cifar-resnet.js';
 import { smallCnn } from './small-cnn.js';
 import { studentContext } from './test-support/student-context.js';
@@ -41,7 +41,7 @@ interface PageResult {
   error?: string;
 }
 
-describe('a saved student in a browser', () => {
+describeEachBackend('a saved student, in a browser and', () => {
   let folder: string;
   let server: Server;
   let report: (result: PageResult) => void;
@@ -64,7 +64,6 @@ describe('a saved student in a browser', () => {
     folder = mkdtempSync(join(tmpdir(), 'retort-browser-'));
     server = createServer((request, response) => void answer(request, response)).listen(0, '127.0.0.1');
     await once(server, 'listening');
-    await useBackend('cpu');
   });
 
   afterAll(() => {
