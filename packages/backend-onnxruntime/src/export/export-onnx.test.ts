@@ -132,12 +132,13 @@ describe('exportOnnx', () => {
       model.add(layers.batchNormalization());
       model.add(layers.reLU({ maxValue: 6 }));
     }
+    model.add(layers.separableConv2d({ filters: 6, kernelSize: 3, padding: 'same', activation: 'relu' }));
     model.add(layers.averagePooling2d({ poolSize: 2 }));
     model.add(layers.flatten());
     model.add(layers.dense({ units: 3, activation: 'softmax' }));
     const { Conv, Transpose, Mul, Add } = operators(await expectSame(filled(model)));
     // One transpose into ONNX's layout, one out of it before the dense layer.
-    expect({ Conv, Transpose, Mul, Add }).toEqual({ Conv: 5, Transpose: 2 });
+    expect({ Conv, Transpose, Mul, Add }).toEqual({ Conv: 7, Transpose: 2 });
   });
 
   it('gives recurrent networks over embeddings', async () => {
@@ -168,6 +169,20 @@ describe('exportOnnx', () => {
       outputs: ['mean', 'deviation', 'hidden', 'same'],
     });
     expect(made.inputs.map(({ name }) => name)).toEqual(['state', 'goal']);
+  });
+
+  it('gives networks in networks, read twice', async () => {
+    const inner = tf.sequential({ name: 'inner' });
+    inner.add(layers.conv2d({ inputShape: [6, 6, 3], filters: 4, kernelSize: 3 }));
+    inner.add(layers.batchNormalization());
+    const [a, b] = ['a', 'b'].map((name) => tf.input({ shape: [6, 6, 3], name }));
+    const [left, right] = [a, b].map((input) => apply(layers.flatten(), inner.apply(input) as tf.SymbolicTensor));
+    const likeness = apply(layers.dot({ axes: 1, name: 'likeness' }), left, right);
+    const made = await expectSame(filled(tf.model({ inputs: [a, b], outputs: likeness })));
+    expect(made.outputs).toEqual([{ name: 'likeness', type: 'float32', shape: ['batch', 1] }]);
+    const { Conv, Mul } = operators(made);
+    // The product is the likeness's own.
+    expect({ Conv, Mul }).toEqual({ Conv: 2, Mul: 1 });
   });
 
   it('gives transformer blocks', async () => {
@@ -334,7 +349,9 @@ describe('exportOnnx refuses', () => {
   it('a layer without an ONNX form, by name and kernel', async () => {
     const model = tf.sequential();
     model.add(layers.conv3d({ inputShape: [3, 4, 4, 1], filters: 2, kernelSize: 2, name: 'cube' }));
-    expect(await refusal(filled(model))).toContain('layer "cube" has no ONNX form: tfjs\'s kernel Conv3D');
+    expect(await refusal(filled(model))).toContain(
+      'layer "cube" has no ONNX form: the backend does not record tfjs\'s kernel Conv3D',
+    );
   });
 
   it('a layer that depends on the size of the batch, unless the batch is fixed', async () => {
@@ -362,6 +379,12 @@ describe('exportOnnx refuses', () => {
     const input = tf.input({ shape: [4] });
     const model = tf.model({ inputs: input, outputs: apply(new Reads({ name: 'reads' }), input) });
     expect(await refusal(model)).toContain('layer "reads" has no ONNX form: it reads numbers back');
+  });
+
+  it('a layer with a state', async () => {
+    const model = tf.sequential();
+    model.add(layers.lstm({ batchInputShape: [3, 5, 2], units: 4, stateful: true, name: 'memory' }));
+    expect(await refusal(model)).toContain('layer "memory" keeps its state from call to call');
   });
 
   it('a file that does not give what the model gives', async () => {

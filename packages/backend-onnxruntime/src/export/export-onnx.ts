@@ -64,10 +64,15 @@ export interface OnnxExport {
  */
 export async function exportOnnx(model: tf.LayersModel, options: OnnxExportOptions = {}): Promise<OnnxExport> {
   const { opset = opsets.usual, preprocessing = 'inside', tolerance = 1e-4 } = options;
-  // A model with state has a batch size of its own.
   const batch = options.batch ?? model.inputs[0].shape[0] ?? 'free';
   const { layout = 'nhwc', pixels = 'float32', name = model.name } = options;
   checkOptions(options);
+  const stateful = model.layers.find((layer) => layer.stateful);
+  if (stateful) {
+    throw new InputError(`layer "${stateful.name}" keeps its state from call to call, which an ONNX file cannot`, {
+      hints: ['build the network with stateful: false and the same weights'],
+    });
+  }
   const names = {
     inputs: options.inputs ?? layerNames(model.inputs),
     outputs: options.outputs ?? layerNames(model.outputs, model.inputs),

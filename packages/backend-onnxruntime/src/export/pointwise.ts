@@ -45,7 +45,7 @@ export function pointwiseConvolutions(graph: ModelGraph): ModelGraph {
         op: 'Conv',
         inputs: [first, name, ...gemm.inputs.slice(2)],
         attributes: { kernel_shape: [1, 1], strides: images.strides },
-        name: gemm.name.replace(/Gemm/, 'Conv'),
+        name: gemm.name.replace(/Gemm(_\d+)?$/, 'Pointwise$1'),
       },
     ]);
     for (const { outputs } of [gemm, ...between])

@@ -36,12 +36,9 @@ export function recordModel(
   const check = (layer: string, fallbacks: Map<string, number>): void => {
     const kernel = [...backend.fallbacks].find(([name, count]) => count !== fallbacks.get(name))?.[0];
     if (kernel !== undefined) {
-      throw new InputError(
-        `layer "${layer}" has no ONNX form: tfjs's kernel ${kernel} is not among those that ONNX has`,
-        {
-          hints: ['export the network without this layer, or replace it by layers that have one'],
-        },
-      );
+      throw new InputError(`layer "${layer}" has no ONNX form: the backend does not record tfjs's kernel ${kernel}`, {
+        hints: ['export the network without this layer, or replace it by layers that have one'],
+      });
     }
     if (backend.statistics().runs !== runs) {
       throw new InputError(`layer "${layer}" has no ONNX form: it reads numbers back while the network runs`);
