@@ -25,8 +25,8 @@ const provider = positionals[0] === 'webgpu' ? 'webgpu' : 'cpu';
 const backend = positionals[0] === 'cpu' ? 'cpu' : 'onnxruntime';
 
 // One bundle for suite, tfjs and backend, so that they share one copy of tfjs-core. tfjs marks its tests as free of side effects,
-// hence ignoreAnnotations.
-const work = mkdtempSync(join(folder, '.bundle-'));
+// hence ignoreAnnotations. It lies where packages are found, and neither git nor a linter looks.
+const work = mkdtempSync(join(folder, '../../../node_modules/.tfjs-suite-'));
 process.on('exit', () => rmSync(work, { recursive: true, force: true }));
 await build({
   stdin: {
