@@ -49,13 +49,21 @@ describe('tf.profile', () => {
   it('runs kernel by kernel, and finds the slow one', async () => {
     await fresh();
     const x = square(512);
-    const began = performance.now();
-    const { kernels, newTensors, newBytes } = await tf.profile(() => tf.matMul(x.add(1), x).sum());
-    const wall = performance.now() - began;
+    const profile = async () => {
+      const began = performance.now();
+      const profiled = await tf.profile(() => tf.matMul(x.add(1), x).sum());
+      const wall = performance.now() - began;
+      const times = (await Promise.all(profiled.kernels.map(({ kernelTimeMs }) => kernelTimeMs))) as number[];
+      expect(times.reduce((sum, each) => sum + each)).toBeLessThan(wall);
+      return { ...profiled, times };
+    };
+    const { kernels, newTensors, newBytes } = await profile();
     expect(kernels.map(({ name }) => name)).toEqual(['Add', 'BatchMatMul', 'Sum']);
-    const milliseconds = (await Promise.all(kernels.map(({ kernelTimeMs }) => kernelTimeMs))) as number[];
-    expect(Math.max(...milliseconds)).toBe(milliseconds[1]);
-    expect(milliseconds.reduce((sum, each) => sum + each)).toBeLessThan(wall);
+    // The least of several: another process may take the processor now and then.
+    const runs = [await profile(), await profile(), await profile(), await profile(), await profile()];
+    const [add, matMul, sum] = [0, 1, 2].map((kernel) => Math.min(...runs.map(({ times }) => times[kernel])));
+    expect(matMul).toBeGreaterThan(add);
+    expect(matMul).toBeGreaterThan(sum);
     expect(kernels[1].inputShapes).toEqual([
       [512, 512],
       [512, 512],
