@@ -194,7 +194,9 @@ function summarize(results, engines, names, options, noPeer) {
         ...cells((name) => written(spread(rounds(engine, name).map(({ peakMegabytes }) => peakMegabytes)), 0)),
       ]),
     ),
-  ].join('\n\n');
+  ]
+    .filter(Boolean)
+    .join('\n\n');
 }
 
 function manifest(folder, backend, weighting, steps) {

@@ -51,8 +51,9 @@ export function written({ median, low, high }, digits = 2) {
   return `${median.toFixed(digits)} (${low.toFixed(digits)}–${high.toFixed(digits)})`;
 }
 
-/** A Markdown table; the first column is text, the others are numbers. */
+/** A Markdown table; the first column is text, the others are numbers. Empty without rows. */
 export function table(head, rows) {
+  if (rows.length === 0) return '';
   const width = (column) => Math.max(...[head, ...rows].map((row) => row[column].length), 3);
   const line = (row) =>
     `| ${row.map((cell, i) => (i ? cell.padStart(width(i)) : cell.padEnd(width(i)))).join(' | ')} |`;

@@ -141,7 +141,7 @@ def main():
     parameters = load(model, numbers[pixels:])
     x = numbers[:pixels].view(BATCH, 32, 32, 3).permute(0, 3, 1, 2).contiguous()
     y = torch.arange(BATCH) % 10
-    optimizer = torch.optim.SGD(model.parameters(), 0.01, 0.9)
+    optimizer = torch.optim.SGD(model.parameters(), 0.001, 0.9)
     losses = []
 
     def step():

@@ -42,13 +42,13 @@ const labels = Int32Array.from({ length: shape[0] }, (_, i) => i % classes);
 const inputs = {
   image: tf.tensor(next(shape), shape),
   label: tf.tidy(() => tf.cast(tf.oneHot(tf.tensor1d(labels, 'int32'), classes), 'float32')),
-  learningRate: tf.scalar(0.01),
+  learningRate: tf.scalar(0.001),
 };
 const { parameters, averages, apply } = createNetwork(model, next);
 if (position !== numbers.length) throw new Error(`${data} has ${numbers.length} numbers, ${model} takes ${position}`);
 
 const optimizer = bindOptimizer(
-  createSgd({ learningRate: 0.01, momentum: 0.9, nesterov: false, weightDecay: 0, decayOn: 'all' }),
+  createSgd({ learningRate: 0.001, momentum: 0.9, nesterov: false, weightDecay: 0, decayOn: 'all' }),
   parameters,
 );
 const step = compile(

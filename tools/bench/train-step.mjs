@@ -30,8 +30,11 @@ import {
 } from './rounds.mjs';
 
 const allArms = ['stock-wasm', 'wasm', 'onnxruntime-1', 'onnxruntime-2', 'torch-1', 'torch-2'];
-/** Of losses near 2.3: float32 sums in other orders, after three updates. */
-const tolerance = 2e-3;
+/**
+ * Relative. A rounding error flips a ReLU6 here and there, which moves the gradients of MobileNetV2 by up to a percent from one float32
+ * backend to the next; the learning rate of 0.001 keeps that small in the loss.
+ */
+const tolerance = 1e-3;
 
 const { values: options } = parseArgs({
   options: {
@@ -54,6 +57,7 @@ const arms = asked.filter((arm) => !noTorch || !arm.startsWith('torch'));
 const here = (file) => fileURLToPath(new URL(file, import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'retort-bench-'));
 const results = {};
+const failures = [];
 try {
   for (const model of models) {
     const data = join(folder, `${model}.f32`);
@@ -65,7 +69,10 @@ try {
       ({ milliseconds, steps, losses }) =>
         `${milliseconds.toFixed(1).padStart(8)} ms, ${steps} steps, loss ${losses[3].toFixed(5)}`,
     );
-    check(model, parameters);
+    failures.push(...problems(model, parameters));
+    // Now, in case that what follows is interrupted.
+    if (options.json)
+      writeFileSync(options.json, `${JSON.stringify({ machine: machine(), options, results }, null, 1)}\n`);
   }
 } finally {
   rmSync(folder, { recursive: true });
@@ -121,9 +128,12 @@ const report = [
     ]),
   ),
   `The loss after three steps differs between the arms by at most ${Math.max(...models.map(disagreement)).toExponential(1)}.`,
-].join('\n\n');
+  ...failures.map((failure) => `**Not comparable:** ${failure}`),
+]
+  .filter(Boolean)
+  .join('\n\n');
 console.log(report);
-if (options.json) writeFileSync(options.json, `${JSON.stringify({ machine: machine(), options, results }, null, 1)}\n`);
+if (failures.length > 0) process.exitCode = 1;
 if (options.write) writeSection(options.write, 'train-step', report);
 
 function milliseconds(result) {
@@ -164,17 +174,19 @@ function disagreement(model) {
   return Math.max(...losses.map((loss) => Math.abs(loss - losses[0]) / Math.max(1, Math.abs(losses[0]))));
 }
 
-function check(model, parameters) {
+/** Why the arms did not do the same work. */
+function problems(model, parameters) {
+  const found = [];
   for (const [arm, [result]] of Object.entries(results[model])) {
-    if (result.parameters !== parameters)
-      throw new Error(`${model} has ${parameters} parameters, on ${arm} ${result.parameters}`);
-    if (!result.losses.every(Number.isFinite)) throw new Error(`${model} on ${arm}: losses ${result.losses}`);
+    if (result.parameters !== parameters) {
+      found.push(`${model} has ${parameters} parameters, on ${arm} ${result.parameters}`);
+    }
   }
-  const difference = disagreement(model);
-  if (!(difference <= tolerance)) {
+  if (!(disagreement(model) <= tolerance)) {
     const losses = Object.entries(results[model]).map(([arm, [result]]) => `${arm} ${result.losses.join(' ')}`);
-    throw new Error(`${model}: the loss after three steps differs by ${difference}:\n${losses.join('\n')}`);
+    found.push(`${model}: losses of the first steps: ${losses.join('; ')}`);
   }
+  return found;
 }
 
 function librariesOfTorch() {
