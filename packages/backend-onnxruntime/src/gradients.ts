@@ -23,6 +23,18 @@ function reductionGradient(kernelName: 'Sum' | 'Mean'): tf.GradConfig['gradFunc'
   };
 }
 
+/** Gradient of clipping: dy where x is within the bounds. (tfjs selects between dy and a tensor of zeros, three times as slow.) */
+const clipGradient: tf.GradConfig['gradFunc'] = (dy, saved, attributes) => {
+  const [x] = saved;
+  const { clipValueMin, clipValueMax } = attributes as unknown as tf.ClipByValueAttrs;
+  return {
+    x: () => {
+      const within = tf.logicalAnd(tf.greaterEqual(x, clipValueMin), tf.lessEqual(x, clipValueMax));
+      return tf.mul(dy as tf.Tensor, tf.cast(within, 'float32'));
+    },
+  };
+};
+
 let registered = false;
 
 /** Puts the formulas above in place. Calling it again changes nothing. */
@@ -31,6 +43,7 @@ export function registerGradients(): void {
   registered = true;
   replace('Sum', reductionGradient('Sum'));
   replace('Mean', reductionGradient('Mean'));
+  replace('ClipByValue', clipGradient);
 }
 
 function replace(kernelName: string, gradFunc: tf.GradConfig['gradFunc']): void {

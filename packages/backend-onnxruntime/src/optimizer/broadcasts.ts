@@ -9,11 +9,23 @@ import { producer, type Rewriter, sameShape, sizeOf, unshaped } from './rewriter
 
 const arithmetic = new Set(['Add', 'Sub', 'Mul', 'Div']);
 
-/** What a node gives when small operands stay small; undefined where there is nothing to gain. */
-export function keepSmall(rewriter: Rewriter, node: RecordedNode, inputs: readonly Value[]): Value | undefined {
+/**
+ * What a node gives when small operands stay small; undefined where there is nothing to gain.
+ *
+ * @param isUsedOnce whether one node alone reads what the given one reads
+ */
+export function keepSmall(
+  rewriter: Rewriter,
+  node: RecordedNode,
+  inputs: readonly Value[],
+  isUsedOnce: (value: Value) => boolean,
+): Value | undefined {
   const [{ type, shape }] = node.outputs;
   if (type !== 'float32') return undefined;
-  if (arithmetic.has(node.op)) return combine(rewriter, node.op, inputs[0], inputs[1], shape);
+  if (arithmetic.has(node.op)) {
+    const fused = node.op === 'Add' ? biased(rewriter, node, inputs, isUsedOnce) : undefined;
+    return fused ?? combine(rewriter, node.op, inputs[0], inputs[1], shape);
+  }
   return node.op === 'MatMul' ? sumOfRows(rewriter, inputs, shape) : undefined;
 }
 
@@ -52,6 +64,32 @@ function times(rewriter: Rewriter, large: Value, row: Value, shape: readonly num
 
 function small(rewriter: Rewriter, op: string, a: Value, b: Value): Value {
   return operate(rewriter, op, a, b, broadcast(a.shape, b.shape));
+}
+
+/** A product of matrices and a row that is added to it, as one operator, if nothing else needs the product. */
+function biased(
+  rewriter: Rewriter,
+  { inputs: originals, outputs: [{ shape }] }: RecordedNode,
+  inputs: readonly Value[],
+  isUsedOnce: (value: Value) => boolean,
+): Value | undefined {
+  for (const place of [0, 1]) {
+    const product = producer(unshaped(inputs[place]), 'Gemm');
+    const row = rowOf(rewriter, inputs[1 - place], shape);
+    if (product?.inputs.length !== 2 || row?.shape.length !== 1) continue;
+    const [{ shape: matrix }] = product.outputs;
+    if (row.shape[0] !== matrix[1] || sizeOf(matrix) !== sizeOf(shape) || !onlyReader(originals[place]!, isUsedOnce)) {
+      continue;
+    }
+    return rewriter.reshape(rewriter.emit('Gemm', [...product.inputs, row], matrix, product.attributes), shape);
+  }
+  return undefined;
+}
+
+/** Whether a value, and what it is a reshape of, is read once. */
+function onlyReader(value: Value, isUsedOnce: (value: Value) => boolean): boolean {
+  const before = producer(value, 'Reshape')?.inputs[0];
+  return isUsedOnce(value) && (!before || onlyReader(before, isUsedOnce));
 }
 
 /** What a value repeats, if it is an Expand, or a Tile of axes of one element. */

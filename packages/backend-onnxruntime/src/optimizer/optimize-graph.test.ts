@@ -114,4 +114,37 @@ describe('what is small', () => {
   ])('in %s', async (_, body) => {
     await expectAsCpu([[4, 5], [5], [4, 1]], body); // prettier-ignore
   });
+
+  it('is added within a product of matrices, unless the product is read elsewhere', async () => {
+    const shapes = [[2, 3, 4], [4, 5], [5]]; // prettier-ignore
+    const layer = (x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) => {
+      const product = tf.reshape(tf.matMul(tf.reshape(x, [6, 4]), kernel as tf.Tensor2D), [2, 3, 5]);
+      return { product, sum: tf.add(bias, product) };
+    };
+    const alone = (x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) => layer(x, kernel, bias).sum;
+    const both = (x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) => Object.values(layer(x, kernel, bias));
+    expect(operators(shapes, alone).after('Add')).toBe(0);
+    expect(operators(shapes, both).after('Add')).toBe(1);
+    await expectAsCpu(shapes, alone);
+    await expectAsCpu(shapes, both);
+    await expectAsCpu(shapes, gradients(alone));
+  });
+});
+
+describe('a gradient of ours', () => {
+  it.each<[string, (x: tf.Tensor) => tf.Tensor]>([
+    ['a sum', (x) => tf.sum(tf.square(x), [0, 2])],
+    ['a mean', (x) => tf.mean(tf.square(x), 1, true)],
+    ['clipping', (x) => tf.clipByValue(x, -0.25, 0.5)],
+    ['clipping at a bound', (x) => tf.clipByValue(tf.relu(x), 0, 0.5)],
+  ])('of %s is that of tfjs', async (_, body) => {
+    await expectAsCpu([[3, 4, 5]], gradients(body)); // prettier-ignore
+  });
+
+  it('of clipping reaches what is on a bound', () => {
+    const bounds = tf.tidy(() => tf.variable(tf.tensor1d([-1, -0.25, 0, 0.5, 1])));
+    const { grads } = tf.variableGrads(() => tf.sum(tf.clipByValue(bounds, -0.25, 0.5)), [bounds]);
+    expect(Array.from(grads[bounds.name].dataSync())).toEqual([0, 1, 1, 1, 0]);
+    tf.dispose([bounds, grads]);
+  });
 });

@@ -11,11 +11,23 @@ import { Rewriter } from './rewriter.js';
  */
 export function optimizeGraph(graph: NumberedGraph, block: number): NumberedGraph {
   const frozen = new Set(graph.constants.map(({ value }) => value));
-  const small = rewrite(graph.nodes, graph.outputs, frozen, keepSmall as Rule);
+  const uses = countUses(graph);
+  const small = rewrite(graph.nodes, graph.outputs, frozen, (rewriter, node, inputs) =>
+    keepSmall(rewriter, node, inputs as readonly Value[], (value) => uses.get(value) === 1),
+  );
   const laidOut = rewrite(small.nodes, small.outputs, frozen, (rewriter, node, inputs) =>
     betterLayout(rewriter, node, inputs, block),
   );
   return renumbered(graph, laidOut.nodes, laidOut.outputs);
+}
+
+/** How many nodes read a value, and whether it is an output. */
+function countUses({ nodes, outputs }: NumberedGraph): Map<Value, number> {
+  const uses = new Map<Value, number>();
+  const count = (value: Value | undefined) => value && uses.set(value, (uses.get(value) ?? 0) + 1);
+  for (const { inputs } of nodes) inputs.forEach(count);
+  outputs.forEach(count);
+  return uses;
 }
 
 type Rule = (rewriter: Rewriter, node: RecordedNode, inputs: readonly (Value | undefined)[]) => Value | undefined;
