@@ -16,10 +16,20 @@ export const cifarResnet = definePart('student', {
     width: z
       .tuple([z.number().int().positive(), z.number().int().positive(), z.number().int().positive()])
       .default([16, 32, 64])
-      .describe('Channels of the three stages.'),
+      .describe('Channels of the three stages. [64, 128, 256] with a stem of 32 is the variant called x4.'),
+    stem: z
+      .number()
+      .int()
+      .positive()
+      .optional()
+      .describe("Channels of the first convolution; by default the first stage's."),
   }),
-  create: ({ depth, width }, context) =>
-    buildStudent(cifarResnetSpec({ depth, width, ...context }), `cifar_resnet${depth}`, context.seeds.stream('init')),
+  create: ({ depth, width, stem }, context) =>
+    buildStudent(
+      cifarResnetSpec({ depth, width, stem, ...context }),
+      `cifar_resnet${depth}`,
+      context.seeds.stream('init'),
+    ),
 });
 
 /**
@@ -30,20 +40,21 @@ export const cifarResnet = definePart('student', {
 export function cifarResnetSpec({
   depth,
   width,
+  stem = width[0],
   classes,
   imageShape,
   normalization,
-}: { depth: number; width: [number, number, number] } & Pick<
+}: { depth: number; width: [number, number, number]; stem?: number } & Pick<
   StudentContext,
   'classes' | 'imageShape' | 'normalization'
 >): NetworkSpec {
   const blocks = (depth - 2) / 6;
   const layers: LayerSpec[] = [
     { name: 'normalize', from: ['image'], config: { type: 'normalize', ...normalization } },
-    ...convNormRelu('stem', 'normalize', { filters: width[0], size: 3 }),
+    ...convNormRelu('stem', 'normalize', { filters: stem, size: 3 }),
   ];
   let last = 'stem_relu';
-  let channels = width[0];
+  let channels = stem;
   for (const [stage, filters] of width.entries()) {
     for (let block = 0; block < blocks; block++) {
       const name = `stage${stage + 1}_block${block + 1}`;

@@ -4,6 +4,8 @@ interface ConvOptions {
   filters: number;
   size: number;
   stride?: number;
+  groups?: number;
+  bias?: boolean;
 }
 
 /** Convolution and batch norm: layers `NAME_conv` and `NAME_norm`. */
@@ -17,4 +19,12 @@ export function convNorm(name: string, from: string, options: ConvOptions): Laye
 /** {@link convNorm} and a ReLU, `NAME_relu`. */
 export function convNormRelu(name: string, from: string, options: ConvOptions): LayerSpec[] {
   return [...convNorm(name, from, options), { name: `${name}_relu`, from: [`${name}_norm`], config: { type: 'relu' } }];
+}
+
+/** Depthwise convolution and batch norm: layers `NAME_conv` and `NAME_norm`. */
+export function depthwiseNorm(name: string, from: string, options: { size: number; stride?: number }): LayerSpec[] {
+  return [
+    { name: `${name}_conv`, from: [from], config: { type: 'depthwise-conv', ...options } },
+    { name: `${name}_norm`, from: [`${name}_conv`], config: { type: 'batch-norm' } },
+  ];
 }

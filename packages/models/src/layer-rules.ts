@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { InputError, type Random } from '@retort/core';
+import { groupedConv2dLayer } from '@retort/nn';
 
 /** Without the batch axis: [H, W, K] or [D]. */
 export type Shape = number[];
@@ -8,11 +9,23 @@ export type Shape = number[];
 export type LayerConfig =
   /** (pixel − mean) / deviation per channel; frozen and not counted. */
   | { type: 'normalize'; mean: number[]; deviation: number[] }
-  /** Square kernel, `same` padding, no bias. */
-  | { type: 'conv'; filters: number; size: number; stride?: number }
+  /** Square kernel, `same` padding; no bias and one group unless told. */
+  | { type: 'conv'; filters: number; size: number; stride?: number; groups?: number; bias?: boolean }
+  /** One kernel per channel, `same` padding, no bias. */
+  | { type: 'depthwise-conv'; size: number; stride?: number }
   | { type: 'batch-norm' }
   | { type: 'relu' }
+  | { type: 'sigmoid' }
   | { type: 'add' }
+  /** Of a map and what a channel is worth, [1, 1, K]. */
+  | { type: 'multiply' }
+  /** Along the channels. */
+  | { type: 'concat' }
+  | { type: 'reshape'; shape: number[] }
+  | { type: 'permute'; axes: number[] }
+  /** The second axis of three, from the first to the last but `end`. */
+  | { type: 'crop'; start: number; end: number }
+  | { type: 'max-pool'; size: number }
   | { type: 'global-average-pool' }
   | { type: 'dense'; units: number };
 
@@ -23,7 +36,7 @@ export interface LayerRule<C> {
   parameters?(config: C, input: Shape): number;
   /** Of one image. */
   macs?(config: C, input: Shape, output: Shape): number;
-  /** A stock tfjs layer. Its initializers draw nothing: see `initialValues`. */
+  /** A stock tfjs layer, but for convolutions in groups. Its initializers draw nothing: see `initialValues`. */
   build(config: C, name: string): tf.layers.Layer;
   /** In the order of the layer's weights; a layer without this keeps what it was built with. */
   initialValues?(config: C, input: Shape, random: Random): Float32Array[];
@@ -47,29 +60,56 @@ export const layerRules: { [T in LayerConfig['type']]: LayerRule<Extract<LayerCo
   },
 
   conv: {
-    outputShape: ({ filters, stride = 1 }, [[height, width]]) => [
+    outputShape: ({ filters, stride = 1, groups = 1 }, [[height, width, channels]]) => {
+      if (channels % groups !== 0 || filters % groups !== 0)
+        throw new InputError(`${groups} groups do not divide ${channels} channels and ${filters} filters`);
+      return [Math.ceil(height / stride), Math.ceil(width / stride), filters];
+    },
+    parameters: ({ filters, size, groups = 1, bias = false }, [, , channels]) =>
+      size * size * (channels / groups) * filters + (bias ? filters : 0),
+    macs: ({ filters, size, groups = 1 }, [, , channels], [height, width]) =>
+      height * width * size * size * (channels / groups) * filters,
+    build: ({ filters, size, stride = 1, groups = 1, bias = false }, name) =>
+      groups > 1
+        ? groupedConv2dLayer({ name, filters, kernelSize: size, strides: stride, groups, useBias: bias })
+        : tf.layers.conv2d({
+            name,
+            filters,
+            kernelSize: size,
+            strides: stride,
+            padding: 'same',
+            useBias: bias,
+            kernelInitializer: 'zeros',
+          }),
+    // He et al. 2015, eq. 14: N(0, 2 / fan_out), of a group; biases 0
+    initialValues: ({ filters, size, groups = 1, bias = false }, [, , channels], random) => {
+      const deviation = Math.sqrt(2 / (size * size * (filters / groups)));
+      const kernel = random.fill(new Float32Array(size * size * (channels / groups) * filters), 'normal');
+      return [kernel.map((value) => value * deviation), ...(bias ? [new Float32Array(filters)] : [])];
+    },
+  },
+
+  'depthwise-conv': {
+    outputShape: ({ stride = 1 }, [[height, width, channels]]) => [
       Math.ceil(height / stride),
       Math.ceil(width / stride),
-      filters,
+      channels,
     ],
-    parameters: ({ filters, size }, [, , channels]) => size * size * channels * filters,
-    macs: ({ filters, size }, [, , channels], [height, width]) => height * width * size * size * channels * filters,
-    build: ({ filters, size, stride = 1 }, name) =>
-      tf.layers.conv2d({
+    parameters: ({ size }, [, , channels]) => size * size * channels,
+    macs: ({ size }, [, , channels], [height, width]) => height * width * size * size * channels,
+    build: ({ size, stride = 1 }, name) =>
+      tf.layers.depthwiseConv2d({
         name,
-        filters,
         kernelSize: size,
         strides: stride,
         padding: 'same',
         useBias: false,
-        kernelInitializer: 'zeros',
+        depthwiseInitializer: 'zeros',
       }),
-    // He et al. 2015, eq. 14: N(0, 2 / fan_out)
-    initialValues: ({ filters, size }, [, , channels], random) => {
-      const deviation = Math.sqrt(2 / (size * size * filters));
-      const kernel = random.fill(new Float32Array(size * size * channels * filters), 'normal');
-      return [kernel.map((value) => value * deviation)];
-    },
+    // As a convolution of one filter a group.
+    initialValues: ({ size }, [, , channels], random) => [
+      random.fill(new Float32Array(size * size * channels), 'normal').map((value) => value * Math.sqrt(2 / size ** 2)),
+    ],
   },
 
   'batch-norm': {
@@ -84,6 +124,11 @@ export const layerRules: { [T in LayerConfig['type']]: LayerRule<Extract<LayerCo
     build: (_, name) => tf.layers.activation({ name, activation: 'relu' }),
   },
 
+  sigmoid: {
+    outputShape: (_, [input]) => input,
+    build: (_, name) => tf.layers.activation({ name, activation: 'sigmoid' }),
+  },
+
   add: {
     outputShape: (_, inputs) => {
       const [first, ...others] = inputs.map((shape) => shape.join(' x '));
@@ -92,6 +137,60 @@ export const layerRules: { [T in LayerConfig['type']]: LayerRule<Extract<LayerCo
       return inputs[0];
     },
     build: (_, name) => tf.layers.add({ name }),
+  },
+
+  multiply: {
+    outputShape: (_, inputs) => {
+      const [map, factor] = inputs;
+      if (factor.join() !== [1, 1, map[2]].join())
+        throw new InputError(`cannot multiply a map of ${map.join(' x ')} by ${factor.join(' x ')}`);
+      return map;
+    },
+    build: (_, name) => tf.layers.multiply({ name }),
+  },
+
+  concat: {
+    outputShape: (_, inputs) => [
+      ...inputs[0].slice(0, -1),
+      inputs.reduce((channels, shape) => channels + shape.at(-1)!, 0),
+    ],
+    build: (_, name) => tf.layers.concatenate({ name }),
+  },
+
+  reshape: {
+    outputShape: ({ shape }, [input]) => {
+      const size = (of: Shape) => of.reduce((a, b) => a * b, 1);
+      if (size(shape) !== size(input))
+        throw new InputError(`cannot reshape ${input.join(' x ')} to ${shape.join(' x ')}`);
+      return shape;
+    },
+    build: ({ shape }, name) => tf.layers.reshape({ name, targetShape: shape }),
+  },
+
+  permute: {
+    outputShape: ({ axes }, [input]) => axes.map((axis) => input[axis]),
+    build: ({ axes }, name) => tf.layers.permute({ name, dims: axes.map((axis) => axis + 1) }),
+  },
+
+  crop: {
+    outputShape: ({ start, end }, [[rows, columns, depth]]) => [rows, columns - start - end, depth],
+    build: ({ start, end }, name) =>
+      tf.layers.cropping2D({
+        name,
+        cropping: [
+          [0, 0],
+          [start, end],
+        ],
+      }),
+  },
+
+  'max-pool': {
+    outputShape: ({ size }, [[height, width, channels]]) => [
+      Math.ceil(height / size),
+      Math.ceil(width / size),
+      channels,
+    ],
+    build: ({ size }, name) => tf.layers.maxPooling2d({ name, poolSize: size, strides: size, padding: 'same' }),
   },
 
   'global-average-pool': {
