@@ -11,7 +11,7 @@
  * Python program that takes THREADS and SECONDS and prints images per second; RETORT_TORCH_PEER names another one.
  * --write puts the tables between the page's `<!-- mtkd-step -->` marks.
  */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -28,6 +28,7 @@ import {
   spread,
   table,
   torchMissing,
+  writeJson,
   writeSection,
   written,
 } from './rounds.mjs';
@@ -86,9 +87,7 @@ async function compare() {
   }
   const report = summarize(results, engines, names, options, noPeer);
   console.log(report);
-  if (options.json) {
-    writeFileSync(options.json, `${JSON.stringify({ machine: machine(), options, results }, null, 1)}\n`);
-  }
+  if (options.json) writeJson(options.json, { options, results });
   if (options.write) writeSection(options.write, 'mtkd-step', report);
 }
 

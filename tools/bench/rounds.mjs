@@ -1,8 +1,8 @@
 /** What the benchmarks share: arms as processes, rounds that interleave them, ratios with their spread, tables of a page. */
 import { spawn, spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 
 /** Runs a program and reads the JSON of its last line. @throws Error with what it printed when it fails */
 export async function runArm(command, args, { env = {} } = {}) {
@@ -68,6 +68,11 @@ export function machine() {
   const changed = git('status', '--porcelain', '--untracked-files=no', '--', '../../packages', '..');
   const commit = `${git('rev-parse', '--short', 'HEAD') || 'unknown'}${changed ? ' with changes' : ''}`;
   return `${cpus()[0].model}, ${availableParallelism()} cores; Node ${process.version}; commit ${commit}`;
+}
+
+export function writeJson(file, content) {
+  mkdirSync(dirname(resolve(file)), { recursive: true });
+  writeFileSync(file, `${JSON.stringify({ machine: machine(), ...content }, null, 1)}\n`);
 }
 
 /** Replaces what stands between `<!-- NAME -->` and `<!-- /NAME -->` of a page. */

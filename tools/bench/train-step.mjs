@@ -25,6 +25,7 @@ import {
   spread,
   table,
   torchMissing,
+  writeJson,
   writeSection,
   written,
 } from './rounds.mjs';
@@ -71,8 +72,7 @@ try {
     );
     failures.push(...problems(model, parameters));
     // Now, in case that what follows is interrupted.
-    if (options.json)
-      writeFileSync(options.json, `${JSON.stringify({ machine: machine(), options, results }, null, 1)}\n`);
+    if (options.json) writeJson(options.json, { options, results });
   }
 } finally {
   rmSync(folder, { recursive: true });
