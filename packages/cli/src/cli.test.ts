@@ -134,6 +134,11 @@ describe('bad input', () => {
       'no student is called "small-cn"; did you mean "small-cnn"?',
     ],
     ['an unknown backend', ['train', 'tiny.yaml', '--set', 'backend=wasn'], 'did you mean "wasm"?'],
+    [
+      'an unknown option of a backend',
+      ['train', 'tiny.yaml', '--set', 'backend=onnxruntime', '--set', 'backend.thread=2'],
+      'backend.thread: unknown key; did you mean "threads"?',
+    ],
     ['a folder without a run', ['resume', '.'], 'holds no run'],
     ['a report of nothing', ['report', '.'], 'holds no run'],
   ])('%s is told in a line, with exit code 2, and nothing is written', async (_, args, message) => {
@@ -216,6 +221,14 @@ describe('a run', () => {
       code: 0,
       stdout: 'both.html\n',
     });
+  });
+
+  it('is put on the backend that is asked for, with its options', async () => {
+    const told = async (...settings: string[]) =>
+      (await retort(['validate', 'tiny.yaml', ...settings.flatMap((setting) => ['--set', setting])])).stderr;
+    expect(await told()).toMatch(/backend onnxruntime: fastest that works; onnxruntime 1\.\d+\.\d+, 1 thread; not /);
+    expect(await told('backend.threads=2')).toMatch(/backend onnxruntime: fastest that works; .*, 2 threads; not /);
+    expect(await told('backend=wasm')).toContain('backend wasm: asked for; tfjs wasm');
   });
 
   it('stopped by Ctrl-C is saved, says how to go on, and ends as if it had not been stopped', async () => {
