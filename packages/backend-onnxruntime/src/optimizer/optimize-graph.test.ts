@@ -53,6 +53,21 @@ describe('a convolution whose channels fill blocks', () => {
     await expectAsCpu([x, filter], gradients(body));
   });
 
+  it('with dilations, and of single pixels with pads', async () => {
+    const dilated = (x: tf.Tensor, filter: tf.Tensor) =>
+      tf.conv2d(x as tf.Tensor4D, filter as tf.Tensor4D, 1, 'same', 'NHWC', [2, 3]);
+    const pixels = (x: tf.Tensor, filter: tf.Tensor) => tf.conv2d(x as tf.Tensor4D, filter as tf.Tensor4D, 2, 1);
+    for (const [filter, body] of [
+      [[3, 2, 32, 16], dilated],
+      [[1, 1, 32, 16], pixels],
+    ] as const) {
+      // prettier-ignore
+      expect(operators([[1, 9, 8, 32], filter.slice()], body).after(blocked)).toBe(1);
+      await expectAsCpu([[1, 9, 8, 32], filter], body);
+    }
+    await expectAsCpu([[1, 9, 8, 32], [1, 1, 32, 16]], gradients(pixels)); // prettier-ignore
+  });
+
   it('with a bias and a ReLU in it', async () => {
     const body = (x: tf.Tensor, filter: tf.Tensor, bias: tf.Tensor) =>
       tf.fused.conv2d({ x: x as tf.Tensor4D, filter: filter as tf.Tensor4D, strides: 1, pad: 'same', bias, activation: 'relu' }); // prettier-ignore
