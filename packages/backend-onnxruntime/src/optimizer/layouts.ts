@@ -19,6 +19,7 @@ export function betterLayout(
   if (node.op === 'Reshape') return rewriter.reshape(inputs[0]!, node.outputs[0].shape);
   if (node.op === 'Conv' && block > 0) return blockedConvolution(rewriter, node, inputs, block);
   if (arithmetic.has(node.op)) return onLongRows(rewriter, node, inputs as readonly Value[]);
+  if (node.op === 'MatMul') return sumOfLongRows(rewriter, node, inputs as readonly Value[]);
   if (elementwise.has(node.op)) return beforeTranspose(rewriter, node, inputs as readonly Value[]);
   return undefined;
 }
@@ -37,6 +38,27 @@ function onLongRows(rewriter: Rewriter, { op, outputs }: RecordedNode, inputs: r
   const long = rewriter.emit('Tile', [row, rewriter.integers([repeats])], [repeats * width]);
   const rows = rewriter.reshape(inputs[place], [size / (repeats * width), repeats * width]);
   return rewriter.reshape(rewriter.emit(op, place === 0 ? [rows, long] : [long, rows], rows.shape), shape);
+}
+
+/** Σ_rows of x [P, C] by way of [P / r, r · C], whose columns onnxruntime shares out among threads. */
+function sumOfLongRows(rewriter: Rewriter, { outputs }: RecordedNode, [ones, x]: readonly Value[]): Value | undefined {
+  const [factor] = producer(ones, 'Expand')?.inputs ?? [];
+  if (!factor || sizeOf(factor.shape) !== 1 || ones.shape.length !== 2 || ones.shape[0] !== 1 || x.shape.length !== 2) {
+    return undefined;
+  }
+  const [rows, width] = x.shape;
+  let repeats = 1;
+  while (2 * repeats * width <= longRow && rows % (2 * repeats) === 0) repeats *= 2;
+  if (repeats === 1 || rows * width < 32 * longRow) return undefined;
+  const [height, length] = [rows / repeats, repeats * width];
+  const row = rewriter.emit('Expand', [factor, rewriter.integers([1, height])], [1, height]);
+  const partial = rewriter.emit('MatMul', [row, rewriter.reshape(x, [height, length])], [1, length]);
+  const sum = rewriter.emit(
+    'MatMul',
+    [rewriter.ones(repeats), rewriter.reshape(partial, [repeats, width])],
+    [1, width],
+  );
+  return rewriter.reshape(sum, outputs[0].shape);
 }
 
 /** f(xᵀ) as f(x)ᵀ, so that transposes meet and cancel. */

@@ -117,6 +117,15 @@ describe('what is small', () => {
     expect(graph.nodes.find(({ op }) => op === 'Sub')!.outputs[0].shape).toEqual([32, 512]);
   });
 
+  it('is summed over long rows', async () => {
+    const shapes = [[64, 32, 16]]; // prettier-ignore
+    const body = (x: tf.Tensor) => [tf.sum(x, [0, 1]), tf.mean(tf.abs(x), [0, 1])];
+    const { graph } = operators(shapes, body);
+    const sums = graph.nodes.filter(({ op }) => op === 'MatMul').map(({ outputs }) => outputs[0].shape.join());
+    expect(sums.sort()).toEqual(['1,16', '1,16', '1,512', '1,512']);
+    await expectAsCpu(shapes, body);
+  });
+
   it.each<[string, (x: tf.Tensor, row: tf.Tensor, column: tf.Tensor) => tf.Tensor | tf.Tensor[]]>([
     ['a product of products', (x, row) => tf.mul(tf.mul(tf.mul(x, row), 2), tf.mul(row, x))],
     ['a quotient', (x, row) => tf.div(tf.mul(x, row), tf.add(row, 3))],

@@ -87,6 +87,11 @@ export class Rewriter {
     return this.#constant(`${type} ${values.join()}`, new Uint8Array(data.buffer), [values.length], type);
   }
 
+  /** [1, n], float32 */
+  ones(n: number): Value {
+    return this.#constant(`ones ${n}`, new Uint8Array(new Float32Array(n).fill(1).buffer), [1, n], 'float32');
+  }
+
   #constant(key: string, data: Uint8Array, shape: readonly number[], type: ElementType): Value {
     let value = this.#constants.get(key);
     if (!value) {
