@@ -559,8 +559,9 @@ describe('registration', () => {
   });
 
   it('offers the backend as a part', async () => {
-    const scope = new Registry().use(plugin).createScope();
-    const backend = await scope.create({ kind: 'backend', use: 'wasm', options: {} } as never, undefined);
+    const registry = new Registry().use(plugin);
+    const scope = registry.createScope();
+    const backend = await scope.create({ kind: 'backend', use: 'wasm', options: {} } as never, { registry });
     const { description } = await (backend as { start(): Promise<{ description: string }> }).start();
     expect(description).toMatch(/^tfjs wasm 4\.\d+\.\d+, (no )?SIMD, \d+ threads?$/);
     expect(tf.getBackend()).toBe('wasm');
