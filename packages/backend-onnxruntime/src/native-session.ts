@@ -130,9 +130,13 @@ export function createSession(
     ...(onDevice.length > 0 && {
       preferredOutputLocation: Object.fromEntries(onDevice.map((name) => [name, 'gpu-buffer' as const])),
     }),
-    ...(withoutOptimizer !== undefined && {
-      extra: { optimization: { disable_specified_optimizers: withoutOptimizer } },
-    }),
+    extra: {
+      // Threads that wait in a loop gain nothing on free cores and take them from teachers and loaders on busy ones.
+      session: { intra_op: { allow_spinning: '0' } },
+      ...(withoutOptimizer !== undefined && {
+        optimization: { disable_specified_optimizers: withoutOptimizer },
+      }),
+    },
     // Errors are thrown; there is no need to print them too.
     logSeverityLevel: 4,
   });
