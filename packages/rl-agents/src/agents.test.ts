@@ -15,6 +15,8 @@ const agents = [
   ['ppo', { use: 'ppo', ...small }, simplexActions],
   ['ppo, Dirichlet', { use: 'ppo', distribution: 'dirichlet', ...small }, simplexActions],
   ['ppo, discrete', { use: 'ppo', normalizeState: false, ...small }, discreteActions],
+  ['grpo', { use: 'grpo', groupSize: 3, ...small }, simplexActions],
+  ['dpg', { use: 'dpg', ...small }, simplexActions],
   ['ddpg', { use: 'ddpg', capacity: 20, ...small }, simplexActions],
 ] as const;
 
@@ -140,7 +142,7 @@ describeEachBackend('every agent', () => {
     agent.dispose();
   });
 
-  it.each(['pg', 'ppo', 'ddpg'])('%s with one component always gives it weight 1', async (use) => {
+  it.each(['pg', 'ppo', 'grpo', 'dpg', 'ddpg'])('%s with one component always gives it weight 1', async (use) => {
     const { agent } = await createAgent({ use }, { stateSize: 2, actions: { logit: simplex(1) } });
     const state = tf.tensor2d([
       [1, 2],
@@ -181,10 +183,10 @@ describeEachBackend('every agent', () => {
 });
 
 describe('agents refuse', () => {
-  it('discrete actions for ddpg, naming those that take them', async () => {
-    const created = createAgent({ use: 'ddpg' }, { stateSize: 2, actions: { move: discrete(2) } });
+  it.each(['dpg', 'ddpg'])('discrete actions for %s, naming those that take them', async (use) => {
+    const created = createAgent({ use }, { stateSize: 2, actions: { move: discrete(2) } });
     await expect(created).rejects.toMatchObject({
-      message: expect.stringMatching(/ddpg.*discrete.*move/),
+      message: expect.stringMatching(/d?dpg.*discrete.*move/),
       hints: ['use pg or ppo'],
     });
   });

@@ -26,10 +26,13 @@ describeEachBackend('a contextual bandit with a known optimum', (backend) => {
     ['ppo, logistic-normal', { use: 'ppo' }, simplexActions, 40],
     ['ppo, Dirichlet', { use: 'ppo', ...faster, distribution: 'dirichlet' }, simplexActions, 40],
     ['ppo, discrete', { use: 'ppo' }, discreteActions, 30],
+    ['grpo', { use: 'grpo' }, simplexActions, 60],
+    ['grpo, Dirichlet', { use: 'grpo', ...faster, distribution: 'dirichlet' }, simplexActions, 60],
+    ['dpg', { use: 'dpg' }, simplexActions, 175],
     ['ddpg', { use: 'ddpg' }, simplexActions, 175],
   ];
-  // A minute of ddpg's matrix products on cpu: the full tests have it.
-  it.each(agents.filter(([name]) => backend !== 'cpu' || name !== 'ddpg'))(
+  // A minute of matrix products each on cpu: the full tests have it.
+  it.each(agents.filter(([name]) => backend !== 'cpu' || !['dpg', 'ddpg'].includes(name)))(
     'is solved to 95 %% by %s',
     async (_, reference, actions, rounds) => {
       const { agent } = await createAgent(reference, { stateSize: bandit.stateSize, actions });

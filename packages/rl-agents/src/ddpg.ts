@@ -1,46 +1,18 @@
-import {
-  type ActionSpace,
-  type Agent,
-  definePart,
-  type Experience,
-  InputError,
-  type Random,
-  RunError,
-  type StateTree,
-  z,
-} from '@retort/core';
+import { type Agent, definePart, type Experience, RunError, type StateTree, z } from '@retort/core';
 import { compile, endPiece, loadVariables, saveVariables, type TensorMap } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
-import { drawNoise } from './distribution.js';
-import { boxScale } from './gaussian.js';
+import { createCritic } from './critic.js';
+import { deterministicHeads, explorationOptions } from './deterministic-head.js';
 import { createLearner } from './learner.js';
 import { meanReport } from './minibatches.js';
-import {
-  createHeadNetwork,
-  dense,
-  denseVariables,
-  hiddenLayers,
-  hiddenVariables,
-  prefixed,
-  squaredError,
-  type Variables,
-} from './network.js';
+import { createHeadNetwork, prefixed, squaredError, type Variables } from './network.js';
 import * as shared from './options.js';
 import { createReplay, type Replay } from './replay.js';
 import { createRunningMoments, createRunningScale } from './running-moments.js';
 
 const options = z.strictObject({
   ...shared.networkOptions,
-  logitNoise: z
-    .number()
-    .nonnegative()
-    .default(1)
-    .describe('Deviation of the exploration noise on the logits of simplex actions.'),
-  boxNoise: z
-    .number()
-    .nonnegative()
-    .default(0.2)
-    .describe('Deviation of the exploration noise on box actions, in half ranges.'),
+  ...explorationOptions,
   capacity: z.int().positive().default(4096).describe('Transitions remembered; inserting costs time in proportion.'),
   updates: z.int().positive().default(4).describe('Gradient steps per batch of transitions observed.'),
   batchSize: shared.batchSize,
@@ -59,17 +31,6 @@ const options = z.strictObject({
     .describe('How far target networks move per step. Without effect in one-step problems.'),
 });
 
-/** How one head turns what the network gives into an action, and that into what the critic sees. All [B, n]. */
-interface Head {
-  size: number;
-  /** @param noise standard normal */
-  act(output: tf.Tensor2D, noise?: tf.Tensor): tf.Tensor2D;
-  /** Scaled to about [−1, 1]. */
-  encode(action: tf.Tensor2D): tf.Tensor2D;
-  /** [B]; of simplex heads only. */
-  entropy?(output: tf.Tensor2D): tf.Tensor1D;
-}
-
 /**
  * Deep deterministic policy gradient (Lillicrap et al. 2016) for simplex and box actions. The critic gets the action after its
  * first hidden layers, as in the paper (§7), and rewards divided by their running root mean square. Without next states every
@@ -82,15 +43,13 @@ export const ddpg = definePart('agent', {
   create: async (given, context): Promise<Agent> => {
     const { stateSize, seeds, actions, path, scope } = context;
     const [init, noise, order] = ['init', 'noise', 'order'].map((name) => seeds.stream(name));
-    const heads = Object.entries(actions).map(([name, space]) => [name, headOf(name, space, given, path)] as const);
-    const sizes = Object.fromEntries(heads.map(([name, { size }]) => [name, size]));
-    const actionSize = heads.reduce((sum, [, { size }]) => sum + size, 0);
+    const heads = deterministicHeads('ddpg', actions, given, path);
     const optimizer = await scope.create(given.optimizer, undefined);
 
-    const actor = createHeadNetwork(stateSize, given.hidden, sizes, init);
-    const critic = createCritic(stateSize, actionSize, given.hidden, init);
-    const targetActor = createHeadNetwork(stateSize, given.hidden, sizes, init);
-    const targetCritic = createCritic(stateSize, actionSize, given.hidden, init);
+    const actor = createHeadNetwork(stateSize, given.hidden, heads.sizes, init);
+    const critic = createCritic(stateSize, heads.size, given.hidden, init);
+    const targetActor = createHeadNetwork(stateSize, given.hidden, heads.sizes, init);
+    const targetCritic = createCritic(stateSize, heads.size, given.hidden, init);
     follow(targetActor.variables, actor.variables, 1);
     follow(targetCritic.variables, critic.variables, 1);
     const actorLearner = createLearner(optimizer, actor.variables);
@@ -112,18 +71,10 @@ export const ddpg = definePart('agent', {
     const isMultiStep = () => replay !== undefined && 'nextState' in replay.variables;
     const openReplay = (multiStep: boolean): Replay => {
       const further: Record<string, number> = multiStep ? { nextState: stateSize, terminated: 1 } : {};
-      replay = createReplay(given.capacity, { state: stateSize, action: actionSize, reward: 1, ...further });
+      replay = createReplay(given.capacity, { state: stateSize, action: heads.size, reward: 1, ...further });
       return replay;
     };
     const variables = (): Variables => ({ ...own, ...(replay && prefixed('replay', replay.variables)) });
-    const encode = (taken: Record<string, tf.Tensor>): tf.Tensor2D =>
-      tf.concat(
-        heads.map(([name, head]) => head.encode(taken[name] as tf.Tensor2D)),
-        1,
-      );
-    const encodeOutputs = (outputs: Record<string, tf.Tensor2D>): tf.Tensor2D =>
-      encode(Object.fromEntries(heads.map(([name, head]) => [name, head.act(outputs[name])])));
-
     /** One step on rows of the replay; those with a next state are of several steps. */
     const learnOnce = compile(
       ({ action, reward, nextState, terminated, ...batch }: TensorMap) => {
@@ -131,7 +82,7 @@ export const ddpg = definePart('agent', {
         let target = rewardScale.scale(reward.as1D());
         if (nextState) {
           const next = see(nextState as tf.Tensor2D);
-          const nextValue = targetCritic.apply(next, encodeOutputs(targetActor.apply(next)));
+          const nextValue = targetCritic.apply(next, heads.encodeOutputs(targetActor.apply(next)));
           target = target.add<tf.Tensor1D>(tf.sub(1, terminated.as1D()).mul(nextValue).mul(given.discount));
         }
         const { loss: criticLoss } = criticLearner.minimize(() => ({
@@ -139,11 +90,10 @@ export const ddpg = definePart('agent', {
         }));
         const { loss: actorLoss } = actorLearner.minimize(() => {
           const outputs = actor.apply(state);
-          const gains = [critic.apply(state, encodeOutputs(outputs))];
-          for (const [name, head] of heads) {
-            if (head.entropy) gains.push(head.entropy(outputs[name]).mul(given.entropyCoefficient));
-          }
-          return { loss: tf.addN(gains).mean<tf.Scalar>().neg() };
+          const gain = critic
+            .apply(state, heads.encodeOutputs(outputs))
+            .add(heads.entropy(outputs).mul(given.entropyCoefficient));
+          return { loss: gain.mean<tf.Scalar>().neg() };
         });
         if (nextState) {
           follow(targetActor.variables, actor.variables, given.targetRate);
@@ -158,17 +108,8 @@ export const ddpg = definePart('agent', {
       get variables() {
         return variables();
       },
-      noise: (batchSize) =>
-        drawNoise(
-          Object.fromEntries(heads.map(([name, { size }]) => [name, { shape: [batchSize, size], from: 'normal' }])),
-          noise,
-        ),
-      act: (state, drawn) =>
-        tf.tidy(() => {
-          const outputs = actor.apply(see(state));
-          const take = ([name, head]: (typeof heads)[number]) => head.act(outputs[name], drawn?.[name]);
-          return { action: Object.fromEntries(heads.map((head) => [head[0], take(head)])) };
-        }),
+      noise: (batchSize) => heads.noise(batchSize, noise),
+      act: (state, drawn) => tf.tidy(() => ({ action: heads.act(actor.apply(see(state)), drawn) })),
       observe: (experience: Experience) =>
         tf.tidy(() => {
           const { state, action, reward, nextState, terminated } = experience;
@@ -181,7 +122,7 @@ export const ddpg = definePart('agent', {
           const column = (x: tf.Tensor1D) => x.cast('float32').reshape<tf.Tensor2D>([x.size, 1]);
           memory.insert({
             state,
-            action: encode(action),
+            action: heads.encode(action),
             reward: column(reward),
             ...(nextState && { nextState, terminated: column(terminated ?? tf.zerosLike(reward)) }),
           });
@@ -229,23 +170,6 @@ export const ddpg = definePart('agent', {
   },
 });
 
-/** Q(s, a): hidden layers on the state, one on their output and the action together; 0 everywhere at first. */
-function createCritic(stateSize: number, actionSize: number, hidden: readonly number[], random: Random) {
-  const features = hidden.at(-1) ?? stateSize;
-  const variables: Variables = {
-    ...hiddenVariables(stateSize, hidden, random),
-    ...denseVariables('joint', features + actionSize, features, 'he', random),
-    ...denseVariables('value', features, 1, 'zero', random),
-  };
-  return {
-    variables,
-    apply: (state: tf.Tensor2D, action: tf.Tensor2D): tf.Tensor1D => {
-      const joint = tf.concat([hiddenLayers(variables, hidden.length, state), action], 1);
-      return dense(variables, 'value', tf.relu(dense(variables, 'joint', joint))).as1D();
-    },
-  };
-}
-
 /** target ← target + rate (source − target). */
 function follow(target: Variables, source: Variables, rate: number): void {
   tf.tidy(() => {
@@ -253,41 +177,4 @@ function follow(target: Variables, source: Variables, rate: number): void {
       variable.assign(rate === 1 ? source[key].clone() : variable.add(source[key].sub(variable).mul(rate)));
     }
   });
-}
-
-function headOf(
-  name: string,
-  space: ActionSpace,
-  { logitNoise, boxNoise }: { logitNoise: number; boxNoise: number },
-  path: string,
-): Head {
-  if (space.kind === 'discrete') {
-    throw new InputError(
-      `${path}: ddpg cannot take the discrete action "${name}": it follows gradients through actions`,
-      {
-        hints: ['use pg or ppo'],
-      },
-    );
-  }
-  if (space.kind === 'simplex') {
-    const { size } = space;
-    return {
-      size,
-      act: (output, noise) => tf.softmax(noise ? output.add<tf.Tensor2D>(noise.mul(logitNoise)) : output),
-      encode: (action) => action.mul<tf.Tensor2D>(size).sub(1),
-      entropy: (output) => {
-        const logWeights = tf.logSoftmax(output);
-        return logWeights.exp().mul(logWeights).sum<tf.Tensor1D>(1).neg();
-      },
-    };
-  }
-  const scale = boxScale(space);
-  return {
-    size: space.low.length,
-    act: (output, noise) => {
-      const unit = tf.tanh<tf.Tensor2D>(output);
-      return scale.fromUnit(noise ? (unit.add(noise.mul(boxNoise)).clipByValue(-1, 1) as tf.Tensor2D) : unit);
-    },
-    encode: (action) => scale.toUnit(action),
-  };
 }

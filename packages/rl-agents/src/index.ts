@@ -2,7 +2,9 @@ import { definePlugin } from '@retort/core';
 import { categorical } from './categorical.js';
 import { ddpg } from './ddpg.js';
 import { dirichlet } from './dirichlet.js';
+import { dpg } from './dpg.js';
 import { gaussian } from './gaussian.js';
+import { grpo } from './grpo.js';
 import { logisticNormal } from './logistic-normal.js';
 import { clippedSurrogate, reinforce } from './objective.js';
 import { pg } from './pg.js';
@@ -19,10 +21,12 @@ export {
 } from './categorical.js';
 export { ddpg } from './ddpg.js';
 export { createDirichlet, dirichlet, dirichletEntropy, dirichletLogProbability, sampleDirichlet } from './dirichlet.js';
+export { dpg } from './dpg.js';
 export { drawNoise } from './distribution.js';
 export type { Distribution, DistributionContext, NoiseShapes } from './distribution.js';
 export { expectedPolicyGradient } from './exact-policy-gradient.js';
 export { createGaussian, gaussian, gaussianEntropy, gaussianLogProbability } from './gaussian.js';
+export { groupAdvantage, grpo } from './grpo.js';
 export { digamma, logGamma } from './log-gamma.js';
 export { createLogisticNormal, logisticNormal, logisticNormalLogProbability } from './logistic-normal.js';
 export { clippedSurrogate, ppoObjective, reinforce, reinforceObjective } from './objective.js';
@@ -36,6 +40,6 @@ export const plugin = definePlugin({
   register(registry) {
     for (const part of [categorical, dirichlet, gaussian, logisticNormal]) registry.add(part);
     registry.add(reinforce).add(clippedSurrogate);
-    for (const part of [pg, ppo, ddpg]) registry.add(part);
+    for (const part of [pg, ppo, grpo, dpg, ddpg]) registry.add(part);
   },
 });

@@ -50,7 +50,7 @@ describe.each(['wasm', 'onnxruntime'])('mtkd on %s', (name) => {
     expect(digest(join(folder, 'agent-one'))).toBe(digest(join(folder, 'equal-one')));
   });
 
-  it.each(['pg', 'ppo', 'ddpg'])('logs generator and fused weights that sum to one with %s', async (use) => {
+  it.each(['pg', 'ppo', 'grpo', 'dpg', 'ddpg'])('logs generator and fused weights that sum to one with %s', async (use) => {
     const { events } = await runQuietly(
       distilling(`agent-${use}`, 'agent', { agent: { use }, run: { verifyReplay: 2 } }),
     );

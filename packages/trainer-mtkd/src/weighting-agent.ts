@@ -77,7 +77,7 @@ async function createAgentWeighting(
 ): Promise<Weighting> {
   if (!agentReference) {
     throw new InputError(`${path}: weighting "agent" needs the section agent`, {
-      hints: ['agent: { use: pg }, or ppo, or ddpg'],
+      hints: ['agent: { use: pg }, or ppo, grpo, dpg, ddpg'],
     });
   }
   const sum = gammas.generator + gammas.confidence + gammas.divergence;
