@@ -12,6 +12,8 @@ describeEachBackend('a contextual bandit with a known optimum', () => {
     ['pg, Dirichlet, each batch', { use: 'pg', gradient: 'sampled', ...faster, distribution: 'dirichlet' }, 120, 1],
     ['pg, each 20 batches', { use: 'pg' }, 100, 20],
     ['ppo, each 20 batches', { use: 'ppo' }, 300, 20],
+    ['grpo, each 20 batches', { use: 'grpo' }, 300, 20],
+    ['dpg, each batch', { use: 'dpg' }, 175, 1],
     ['ddpg, each batch', { use: 'ddpg' }, 175, 1],
     ['ddpg, each 20 batches', { use: 'ddpg' }, 300, 20],
   ])('is solved to 95 %% by %s', async (_, reference, rounds, updateEvery) => {
