@@ -11,7 +11,7 @@ import {
   untaped,
 } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
-import { evaluateTerms } from './distillation-view.js';
+import { type EvaluatedTerms, evaluateTerms } from './distillation-view.js';
 import type { LossTerm } from './loss-terms.js';
 import type { StepLog } from './step-log.js';
 
@@ -80,6 +80,7 @@ export function createStep(parts: StepParts, frozen: Record<string, tf.Variable>
         value: tf.addN(terms.map(({ weight }, k) => values[k].mul(weight))) as tf.Scalar,
         aux: {
           values: tf.stack(values),
+          ...group('byTeacher/', Object.fromEntries(untaped(() => meansByTeacher(terms, evaluated)))),
           correct,
           ...group('fused/', fused),
           ...group('generator/', generator ?? {}),
@@ -90,6 +91,7 @@ export function createStep(parts: StepParts, frozen: Record<string, tf.Variable>
     const accept = log.record({
       batch,
       values: aux.values as tf.Tensor1D,
+      byTeacher: Object.values(ungroup(aux, 'byTeacher/')) as tf.Tensor1D[],
       correct: aux.correct as tf.Scalar,
       gradients,
       update: inputs.update as tf.Scalar,
@@ -128,6 +130,18 @@ export function createStep(parts: StepParts, frozen: Record<string, tf.Variable>
         ...group('noise/', mapValues(weighting.noise?.(batch.size) ?? {}, toTensor)),
       }),
     );
+}
+
+/** By term of a distillation, [M]: what each teacher's loss is on average, parts of the batch as a whole included. */
+function meansByTeacher(
+  terms: readonly LossTerm[],
+  { perSample, perBatch }: EvaluatedTerms,
+): (readonly [string, tf.Tensor])[] {
+  return terms.flatMap(({ id, head }, k) => {
+    if (!head) return [];
+    const parts = perBatch[k].map((scalar) => scalar ?? tf.scalar(0));
+    return [[id, perSample[k].mean(0).add(tf.stack(parts))] as const];
+  });
 }
 
 /** mean_i Σ_m w_im L_im + Σ_m (mean_i w_im) L_m, the second part for losses that exist per batch. */

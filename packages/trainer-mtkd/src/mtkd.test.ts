@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type * as tf from '@tensorflow/tfjs';
 import { composeRun, InputError, readLog, resume, RunError, sha256 } from '@retort/core';
 import { held } from '@retort-tools/testing';
 import { distillationLosses, plugins, runQuietly, temporaryFolder, tinyManifest } from './test-support/compose.js';
@@ -50,16 +51,19 @@ describe.each(['wasm', 'onnxruntime'])('mtkd on %s', (name) => {
     expect(digest(join(folder, 'agent-one'))).toBe(digest(join(folder, 'equal-one')));
   });
 
-  it.each(['pg', 'ppo', 'grpo', 'dpg', 'ddpg'])('logs generator and fused weights that sum to one with %s', async (use) => {
-    const { events } = await runQuietly(
-      distilling(`agent-${use}`, 'agent', { agent: { use }, run: { verifyReplay: 2 } }),
-    );
-    const last = events.filter((event) => event.type === 'epoch').at(-1)!;
-    for (const key of ['logit', 'feature', 'generator-logit', 'generator-feature']) {
-      expect(Object.values(last.weights![key]).reduce((a, b) => a + b)).toBeCloseTo(1, 4);
-      expect(last.weightsByClass![key]).toHaveLength(3);
-    }
-  });
+  it.each(['pg', 'ppo', 'grpo', 'dpg', 'ddpg'])(
+    'logs generator and fused weights that sum to one with %s',
+    async (use) => {
+      const { events } = await runQuietly(
+        distilling(`agent-${use}`, 'agent', { agent: { use }, run: { verifyReplay: 2 } }),
+      );
+      const last = events.filter((event) => event.type === 'epoch').at(-1)!;
+      for (const key of ['logit', 'feature', 'generator-logit', 'generator-feature']) {
+        expect(Object.values(last.weights![key]).reduce((a, b) => a + b)).toBeCloseTo(1, 4);
+        expect(last.weightsByClass![key]).toHaveLength(3);
+      }
+    },
+  );
 
   it('keeps the number of tensors constant from step to step', async () => {
     const counts: ReturnType<typeof held>[] = [];
@@ -138,6 +142,23 @@ describe.each(['wasm', 'onnxruntime'])('mtkd on %s', (name) => {
     expect(error).toBeInstanceOf(RunError);
     expect((error as RunError).message).toMatch(/^(loss "task"|the gradient) was not finite at step [1-9]/);
     await expect(resume(join(folder, 'diverging'), { plugins })).rejects.toThrow('not finite');
+  });
+
+  it('names the teacher that gives numbers which are none', async () => {
+    const broken = join(folder, 'broken');
+    cpSync(join(teacherFolders[1], 'student/last'), broken, { recursive: true });
+    const model = JSON.parse(readFileSync(join(broken, 'model.json'), 'utf8')) as tf.io.ModelJSON;
+    const weights = readFileSync(join(broken, 'weights.bin'));
+    let offset = 0;
+    for (const { name, shape } of model.weightsManifest.flatMap((group) => group.weights)) {
+      if (name === 'logits/bias') weights.writeFloatLE(NaN, offset);
+      offset += 4 * shape.reduce((a, b) => a * b, 1);
+    }
+    writeFileSync(join(broken, 'weights.bin'), weights);
+    const taps = { logits: 'logits', embedding: 'pool', featureMap: 'layer3_relu' };
+    const other = { id: 'b', use: 'layers-model', path: join(broken, 'model.json'), preprocessing: 'none', taps };
+    const run = runQuietly(distilling('nan', 'equal', { teachers: [teachers[0], other], run: { logEvery: 1 } }));
+    await expect(run).rejects.toThrow('loss "kd" of teacher b was not finite at step 0');
   });
 
   it('stops early when the validation split stops improving', async () => {

@@ -108,7 +108,7 @@ async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promi
   const optimizer = bindOptimizer(rule, trainable);
   scope.own(optimizer);
   const log = createStepLog(
-    terms.map(({ id }) => id),
+    terms.map(({ id, head }) => ({ id, byTeacher: head !== undefined })),
     [...heads],
     weighting.hasGenerator ?? false,
     ids,

@@ -7,6 +7,8 @@ export interface StepRecord {
   batch: BatchTensors;
   /** [K], the mean of each term. */
   values: tf.Tensor1D;
+  /** Of each distillation term, [M]: the mean for each teacher before it is weighted. */
+  byTeacher: tf.Tensor1D[];
   correct: tf.Scalar;
   gradients: Record<string, tf.Tensor>;
   update: tf.Scalar;
@@ -41,11 +43,11 @@ export interface StepLog {
 }
 
 /**
- * @param termIds names of the loss terms
+ * @param terms ids of the loss terms, and whether they exist for every teacher
  * @param heads heads in use, with `generator` where the weighting has one
  */
 export function createStepLog(
-  termIds: string[],
+  terms: { id: string; byTeacher: boolean }[],
   heads: Head[],
   hasGenerator: boolean,
   teacherIds: string[],
@@ -54,8 +56,13 @@ export function createStepLog(
   const count = teacherIds.length;
   const weightKeys = count === 0 ? [] : heads.flatMap((head) => (hasGenerator ? [head, `generator-${head}`] : [head]));
   const zeros = (shape: number[]) => tf.tidy(() => tf.variable(tf.zeros(shape), false));
-  // Loss terms, then the gradient; the update at which each was first not finite, 0 for never.
-  const watched = [...termIds, 'gradient'];
+  const termIds = terms.map(({ id }) => id);
+  // Terms by teacher, terms, the gradient; the update at which each was first not finite, 0 for never. What comes first is told.
+  const watched = [
+    ...terms.flatMap(({ id, byTeacher }) => (byTeacher ? teacherIds.map((m) => `loss "${id}" of teacher ${m}`) : [])),
+    ...termIds.map((id) => `loss "${id}"`),
+    'the gradient',
+  ];
   const sums = [
     'images',
     'steps',
@@ -74,11 +81,11 @@ export function createStepLog(
 
   return {
     variables,
-    record: ({ batch, values, correct, gradients, update, weights }) =>
+    record: ({ batch, values, byTeacher, correct, gradients, update, weights }) =>
       untaped(() => {
         const squares = Object.values(gradients).map((gradient) => gradient.square().sum());
         const gradientNorm = tf.sqrt(tf.addN(squares));
-        const finite = tf.isFinite(tf.concat([values, gradientNorm.expandDims()]));
+        const finite = tf.isFinite(tf.concat([...byTeacher, values, gradientNorm.expandDims()]));
         const bad = tf.where(finite, tf.zerosLike(firstBad), update.mul(tf.onesLike(firstBad)));
         firstBad.assign(tf.where(firstBad.greater(0), firstBad, bad));
         const labels = tf.oneHot(batch.label!, classes).cast('float32') as tf.Tensor2D;
@@ -99,13 +106,19 @@ export function createStepLog(
 
     async readSteps() {
       const bad = await firstBad.data();
-      const term = bad.findIndex((update) => update > 0 && update === Math.min(...bad.filter((at) => at > 0)));
-      if (term >= 0) {
+      const first = bad.findIndex((update) => update > 0 && update === Math.min(...bad.filter((at) => at > 0)));
+      if (first >= 0) {
+        const isGradient = first === watched.length - 1;
         throw new RunError(
-          term < termIds.length
-            ? `loss "${watched[term]}" was not finite at step ${bad[term] - 1}`
-            : `the gradient was not finite at step ${bad[term] - 1}, though every loss was`,
-          { hints: ['the student was left as it was before that step; try a lower learning rate or more warm-up'] },
+          `${watched[first]} was not finite at step ${bad[first] - 1}${isGradient ? ', though every loss was' : ''}`,
+          {
+            hints: [
+              'the student was left as it was before that step; try a lower learning rate or more warm-up',
+              ...(bad[first] === 1
+                ? ['in the very first step it is rather the data or a teacher: look at their files']
+                : []),
+            ],
+          },
         );
       }
       const read = await variables.sums.data();
