@@ -107,7 +107,7 @@ describe('list', () => {
     const losses = await retort(['list', 'loss']);
     expect(losses.stdout).toContain('temperature: number > 0, default 4');
     const json = JSON.parse((await retort(['list', 'agent', '--json'])).stdout) as { name: string }[];
-    expect(json.map(({ name }) => name)).toEqual(['pg', 'ppo', 'ddpg']);
+    expect(json.map(({ name }) => name)).toEqual(['pg', 'ppo', 'grpo', 'dpg', 'ddpg']);
   });
 
   it('names the nearest kind', async () => {
