@@ -1,8 +1,7 @@
 import { defineLoss, z } from '@retort/core';
 import { untaped } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
-import { createFeatureAdapter } from './feature-adapter.js';
-import { shapeOf } from './shapes.js';
+import { adaptedFeatureLoss } from './adapted-feature-loss.js';
 
 /** Mean squared difference of feature maps through an adapter (Romero et al. 2015, eq. 3). */
 export const fitnet = defineLoss({
@@ -18,21 +17,8 @@ export const fitnet = defineLoss({
           'closer than others. Off: the published loss.',
       ),
   }),
-  create: ({ normalize }, context) => {
-    const from = shapeOf('fitnet', context, 'student', 'featureMap', ['H', 'W', 'K']);
-    const to = shapeOf('fitnet', context, 'teacher', 'featureMap', ['H', 'W', 'K']);
-    const adapter = createFeatureAdapter(from, to, context.seeds.stream('init'));
-    return {
-      variables: adapter.variables,
-      state: adapter.state,
-      adaptedShape: to,
-      apply: (student, teacher, _batch, mode) => {
-        const adapted = adapter.apply(student.featureMap!, mode);
-        return { adapted, perSample: meanSquareDifference(adapted, teacher!.featureMap!, normalize) };
-      },
-      dispose: adapter.dispose,
-    };
-  },
+  create: ({ normalize }, context) =>
+    adaptedFeatureLoss('fitnet', context, (student, teacher) => meanSquareDifference(student, teacher, normalize)),
 });
 
 /**

@@ -1,8 +1,7 @@
 import { defineLoss, z } from '@retort/core';
 import * as tf from '@tensorflow/tfjs';
-import { createFeatureAdapter } from './feature-adapter.js';
+import { adaptedFeatureLoss } from './adapted-feature-loss.js';
 import { softenedKl } from './knowledge-distillation.js';
-import { shapeOf } from './shapes.js';
 
 /**
  * Where each channel is active, as a distribution over positions: KL divergence from teacher to student through the adapter of
@@ -21,21 +20,8 @@ export const spatialKl = defineLoss({
       .default(4)
       .describe('Divides the features before the softmax over positions. The loss is multiplied by its square.'),
   }),
-  create: ({ tau }, context) => {
-    const from = shapeOf('spatial-kl', context, 'student', 'featureMap', ['H', 'W', 'K']);
-    const to = shapeOf('spatial-kl', context, 'teacher', 'featureMap', ['H', 'W', 'K']);
-    const adapter = createFeatureAdapter(from, to, context.seeds.stream('init'));
-    return {
-      variables: adapter.variables,
-      state: adapter.state,
-      adaptedShape: to,
-      apply: (student, teacher, _batch, mode) => {
-        const adapted = adapter.apply(student.featureMap!, mode);
-        return { adapted, perSample: spatialDivergence(adapted, teacher!.featureMap!, tau) };
-      },
-      dispose: adapter.dispose,
-    };
-  },
+  create: ({ tau }, context) =>
+    adaptedFeatureLoss('spatial-kl', context, (student, teacher) => spatialDivergence(student, teacher, tau)),
 });
 
 /**

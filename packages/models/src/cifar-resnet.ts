@@ -1,6 +1,8 @@
 import { definePart, z, type StudentContext } from '@retort/core';
 import { buildStudent } from './build-student.js';
+import { classifier } from './classifier.js';
 import { convNorm, convNormRelu } from './conv-norm.js';
+import { residual } from './residual.js';
 import type { LayerSpec, NetworkSpec } from './network-spec.js';
 
 /** Residual network for small images (He et al. 2016, §4.2), with projections where the shape changes. */
@@ -63,22 +65,13 @@ export function cifarResnetSpec({
         ...convNormRelu(`${name}_1`, last, { filters, size: 3, stride }),
         ...convNorm(`${name}_2`, `${name}_1_relu`, { filters, size: 3 }),
       );
-      let shortcut = last;
-      if (stride !== 1 || filters !== channels) {
-        layers.push(...convNorm(`${name}_shortcut`, last, { filters, size: 1, stride }));
-        shortcut = `${name}_shortcut_norm`;
-      }
       layers.push(
-        { name: `${name}_add`, from: [`${name}_2_norm`, shortcut], config: { type: 'add' } },
-        { name: `${name}_relu`, from: [`${name}_add`], config: { type: 'relu' } },
+        ...residual(name, `${name}_2_norm`, last, { filters, stride, changes: stride !== 1 || filters !== channels }),
       );
       last = `${name}_relu`;
       channels = filters;
     }
   }
-  layers.push(
-    { name: 'pool', from: [last], config: { type: 'global-average-pool' } },
-    { name: 'logits', from: ['pool'], config: { type: 'dense', units: classes.length } },
-  );
+  layers.push(...classifier(last, classes.length));
   return { imageShape, layers, outputs: { logits: 'logits', embedding: 'pool', featureMap: last } };
 }

@@ -1,5 +1,6 @@
 import { definePart, z, type StudentContext } from '@retort/core';
 import { buildStudent } from './build-student.js';
+import { classifier } from './classifier.js';
 import { convNorm, convNormRelu, depthwiseNorm } from './conv-norm.js';
 import type { LayerSpec, NetworkSpec } from './network-spec.js';
 
@@ -67,10 +68,6 @@ export function mobilenetV2Spec({
     }
   }
   const wide = width > 1 ? scaled(1280) : 1280;
-  layers.push(
-    ...convNormRelu('head', last, { filters: wide, size: 1 }),
-    { name: 'pool', from: ['head_relu'], config: { type: 'global-average-pool' } },
-    { name: 'logits', from: ['pool'], config: { type: 'dense', units: classes.length } },
-  );
+  layers.push(...convNormRelu('head', last, { filters: wide, size: 1 }), ...classifier('head_relu', classes.length));
   return { imageShape, layers, outputs: { logits: 'logits', embedding: 'pool', featureMap: last } };
 }

@@ -1,5 +1,6 @@
 import { definePart, z, type StudentContext } from '@retort/core';
 import { buildStudent } from './build-student.js';
+import { classifier } from './classifier.js';
 import { convNormRelu, depthwiseNorm } from './conv-norm.js';
 import type { LayerSpec, NetworkSpec } from './network-spec.js';
 
@@ -68,11 +69,7 @@ export function shufflenetV2Spec({
       last = joined(name, [`${name}_left`, branch(name, `${name}_right`, half, 1)], filters);
     }
   }
-  layers.push(
-    ...convNormRelu('head', last, { filters: 1024, size: 1 }),
-    { name: 'pool', from: ['head_relu'], config: { type: 'global-average-pool' } },
-    { name: 'logits', from: ['pool'], config: { type: 'dense', units: classes.length } },
-  );
+  layers.push(...convNormRelu('head', last, { filters: 1024, size: 1 }), ...classifier('head_relu', classes.length));
   return { imageShape, layers, outputs: { logits: 'logits', embedding: 'pool', featureMap: 'head_relu' } };
 }
 

@@ -1,5 +1,6 @@
 import { definePart, z, type StudentContext } from '@retort/core';
 import { buildStudent } from './build-student.js';
+import { classifier } from './classifier.js';
 import { convNormRelu } from './conv-norm.js';
 import type { NetworkSpec } from './network-spec.js';
 
@@ -28,8 +29,7 @@ export function smallCnnSpec({
       ...convNormRelu('layer1', 'normalize', { filters: width, size: 3, stride: 2 }),
       ...convNormRelu('layer2', 'layer1_relu', { filters: 2 * width, size: 3, stride: 2 }),
       ...convNormRelu('layer3', 'layer2_relu', { filters: 4 * width, size: 3, stride: 2 }),
-      { name: 'pool', from: ['layer3_relu'], config: { type: 'global-average-pool' } },
-      { name: 'logits', from: ['pool'], config: { type: 'dense', units: classes.length } },
+      ...classifier('layer3_relu', classes.length),
     ],
     outputs: { logits: 'logits', embedding: 'pool', featureMap: 'layer3_relu' },
   };

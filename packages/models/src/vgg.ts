@@ -1,5 +1,6 @@
 import { definePart, z, type StudentContext } from '@retort/core';
 import { buildStudent } from './build-student.js';
+import { classifier } from './classifier.js';
 import { convNormRelu } from './conv-norm.js';
 import type { LayerSpec, NetworkSpec } from './network-spec.js';
 
@@ -41,9 +42,6 @@ export function vggSpec({
       last = `${name}_relu`;
     }
   }
-  layers.push(
-    { name: 'pool', from: [last], config: { type: 'global-average-pool' } },
-    { name: 'logits', from: ['pool'], config: { type: 'dense', units: classes.length } },
-  );
+  layers.push(...classifier(last, classes.length));
   return { imageShape, layers, outputs: { logits: 'logits', embedding: 'pool', featureMap: last } };
 }

@@ -1,5 +1,6 @@
 import { definePart, z, type StudentContext } from '@retort/core';
 import { buildStudent } from './build-student.js';
+import { classifier } from './classifier.js';
 import type { LayerSpec, NetworkSpec } from './network-spec.js';
 
 /** Wide residual network of pre-activation blocks (Zagoruyko & Komodakis 2016), without dropout. */
@@ -64,9 +65,6 @@ export function wideResnetSpec({
     }
   }
   last = activated('final', last);
-  layers.push(
-    { name: 'pool', from: [last], config: { type: 'global-average-pool' } },
-    { name: 'logits', from: ['pool'], config: { type: 'dense', units: classes.length } },
-  );
+  layers.push(...classifier(last, classes.length));
   return { imageShape, layers, outputs: { logits: 'logits', embedding: 'pool', featureMap: last } };
 }

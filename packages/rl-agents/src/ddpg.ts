@@ -2,7 +2,7 @@ import { type Agent, definePart, type Experience, RunError, type StateTree, z } 
 import { compile, endPiece, loadVariables, saveVariables, type TensorMap } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { createCritic } from './critic.js';
-import { deterministicHeads, explorationOptions } from './deterministic-head.js';
+import { deterministicHeads, deterministicOptions } from './deterministic-head.js';
 import { createLearner } from './learner.js';
 import { meanReport } from './minibatches.js';
 import { createHeadNetwork, prefixed, squaredError, type Variables } from './network.js';
@@ -12,16 +12,10 @@ import { createRunningMoments, createRunningScale } from './running-moments.js';
 
 const options = z.strictObject({
   ...shared.networkOptions,
-  ...explorationOptions,
+  ...deterministicOptions,
   capacity: z.int().positive().default(4096).describe('Transitions remembered; inserting costs time in proportion.'),
   updates: z.int().positive().default(4).describe('Gradient steps per batch of transitions observed.'),
   batchSize: shared.batchSize,
-  entropyCoefficient: shared
-    .entropyCoefficient(0.1)
-    .describe(
-      'Reward for the entropy of simplex actions, in nats, beside rewards scaled to a root mean square of 1. Keeps the ' +
-        'softmax from saturating, where neither noise nor gradients move it.',
-    ),
   discount: shared.discount,
   targetRate: z
     .number()

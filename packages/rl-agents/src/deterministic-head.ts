@@ -2,9 +2,10 @@ import { type ActionSpace, type ActionTensors, type HostTensor, InputError, type
 import * as tf from '@tensorflow/tfjs';
 import { drawNoise } from './distribution.js';
 import { boxScale } from './gaussian.js';
+import { entropyCoefficient } from './options.js';
 
-/** How deterministic policies explore. */
-export const explorationOptions = {
+/** Options of agents with a deterministic policy. */
+export const deterministicOptions = {
   logitNoise: z
     .number()
     .nonnegative()
@@ -15,6 +16,10 @@ export const explorationOptions = {
     .nonnegative()
     .default(0.2)
     .describe('Deviation of the exploration noise on box actions, in half ranges.'),
+  entropyCoefficient: entropyCoefficient(0.1).describe(
+    'Reward for the entropy of simplex actions, in nats, beside rewards scaled to a root mean square of 1. Keeps the ' +
+      'softmax from saturating, where neither noise nor gradients move it.',
+  ),
 };
 
 interface Exploration {

@@ -2,7 +2,7 @@ import { definePart, z } from '@retort/core';
 import { compile, type TensorMap } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { createCritic } from './critic.js';
-import { deterministicHeads, explorationOptions } from './deterministic-head.js';
+import { deterministicHeads, deterministicOptions } from './deterministic-head.js';
 import { createLearner } from './learner.js';
 import { eachMinibatch, minibatch } from './minibatches.js';
 import { createHeadNetwork, prefixed, squaredError } from './network.js';
@@ -13,15 +13,9 @@ import { createRunningScale } from './running-moments.js';
 
 const options = z.strictObject({
   ...shared.networkOptions,
-  ...explorationOptions,
+  ...deterministicOptions,
   epochs: z.int().positive().default(4).describe('Passes over what was observed, per update.'),
   batchSize: shared.batchSize,
-  entropyCoefficient: shared
-    .entropyCoefficient(0.1)
-    .describe(
-      'Reward for the entropy of simplex actions, in nats, beside rewards scaled to a root mean square of 1. Keeps the ' +
-        'softmax from saturating, where neither noise nor gradients move it.',
-    ),
   discount: shared.discount,
 });
 

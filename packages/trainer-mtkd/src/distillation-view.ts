@@ -60,7 +60,7 @@ export function evaluateTerms(
 }
 
 /** [B] −log softmax(z)_y. */
-function crossEntropy(logits: tf.Tensor2D, label: tf.Tensor1D): tf.Tensor1D {
+export function crossEntropy(logits: tf.Tensor2D, label: tf.Tensor1D): tf.Tensor1D {
   return tf.logSoftmax(logits).mul(tf.oneHot(label, logits.shape[1])).sum(1).neg() as tf.Tensor1D;
 }
 

@@ -9,6 +9,7 @@ import {
 } from '@retort/core';
 import { toTensor } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
+import { crossEntropy } from './distillation-view.js';
 import { publishedSum } from './teacher-weights.js';
 
 const options = z.strictObject({
@@ -101,9 +102,8 @@ function adaptedCrossEntropy(
   { adapted, batch }: DistillationView,
   classifiers: { kernel: tf.Tensor2D; bias: tf.Tensor1D }[],
 ): tf.Tensor2D {
-  const columns = classifiers.map(({ kernel, bias }, m) => {
-    const logits = tf.matMul(adapted[m]!, kernel).add(bias);
-    return tf.logSoftmax(logits).mul(tf.oneHot(batch.label!, bias.shape[0])).sum(1).neg();
-  });
+  const columns = classifiers.map(({ kernel, bias }, m) =>
+    crossEntropy(tf.matMul(adapted[m]!, kernel).add<tf.Tensor2D>(bias), batch.label!),
+  );
   return tf.stack(columns, 1) as tf.Tensor2D;
 }

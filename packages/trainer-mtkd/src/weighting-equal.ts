@@ -1,5 +1,6 @@
-import { definePart, type Head, type Weighting, z } from '@retort/core';
+import { definePart, type Weighting, z } from '@retort/core';
 import * as tf from '@tensorflow/tfjs';
+import { sameForHeads } from './teacher-weights.js';
 
 /** No teachers: the supervised baseline, and how teachers are trained. */
 export const none = definePart('weighting', {
@@ -17,9 +18,7 @@ export const equal = definePart('weighting', {
   needs: { teacher: ['logits'] },
   create: (_, { teachers, heads }): Weighting => ({
     weigh: ({ batch: { size } }) => ({
-      fused: Object.fromEntries(
-        heads.map((head: Head) => [head, tf.fill([size, teachers.length], 1 / teachers.length) as tf.Tensor2D]),
-      ),
+      fused: sameForHeads(heads, tf.fill([size, teachers.length], 1 / teachers.length)),
     }),
   }),
 });

@@ -1,0 +1,9 @@
+import type { LayerSpec } from './network-spec.js';
+
+/** What networks end in: layers `pool`, the global average, and `logits`. */
+export function classifier(from: string, classes: number): LayerSpec[] {
+  return [
+    { name: 'pool', from: [from], config: { type: 'global-average-pool' } },
+    { name: 'logits', from: ['pool'], config: { type: 'dense', units: classes } },
+  ];
+}
