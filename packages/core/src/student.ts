@@ -1,4 +1,5 @@
 import type { LayersModel } from '@tensorflow/tfjs';
+import type { HostTensor } from './host-tensor.js';
 import type { OutputShapes } from './network-output.js';
 import type { Seeds } from './seeds.js';
 
@@ -9,10 +10,23 @@ import type { Seeds } from './seeds.js';
 export interface Student {
   readonly model: LayersModel;
   readonly offers: OutputShapes;
-  /** Trainable parameters; those of a fixed normalisation layer are not counted. */
+  /** Trainable parameters; those of a fixed normalization layer are not counted. */
   readonly parameters: number;
-  /** Multiply-accumulates of convolutions and dense layers, one image; undefined when unknown. */
+  /** Multiply-accumulates of convolutions, dense layers and attention, one image; undefined when unknown. */
   readonly macs?: number;
+  /**
+   * What a page or script imports before tfjs can load the saved student, `@retort/models/layers`: goes into its metadata as
+   * `imports`. Absent where all layers are tfjs's own.
+   */
+  readonly imports?: string;
+  /**
+   * Random numbers for the forward pass of one training step, by name of the layer that reads them; absent when there are none.
+   * A function of the seed and the arguments alone, so that a run taken up again gets the same ones.
+   *
+   * @param batchSize B, the first axis of each tensor
+   * @param step number of the update
+   */
+  noise?(batchSize: number, step: number): Record<string, HostTensor>;
 }
 
 export interface StudentContext {

@@ -41,6 +41,22 @@ describeEachBackend('forward', () => {
     student.model.dispose();
   });
 
+  it('hands noise to the layers, by name', async () => {
+    class Noisy extends tf.layers.Layer {
+      static readonly className = 'Noisy';
+      override call(inputs: tf.Tensor[], { noise }: { noise?: Record<string, tf.Tensor> }) {
+        return inputs[0].add(noise?.[this.name] ?? tf.zerosLike(inputs[0]));
+      }
+    }
+    const input = tf.input({ shape: [2] });
+    const outputs = ['a', 'b'].map((name) => new Noisy({ name }).apply(input) as tf.SymbolicTensor);
+    const network = { model: tf.model({ inputs: input, outputs }), offers: { a: [2], b: [2] } };
+    const { taps } = forward(network, tf.tensor2d([[1, 2]]), { training: true, noise: { b: tf.tensor2d([[5, 6]]) } });
+    await expectClose(taps!.a, [1, 2]);
+    await expectClose(taps!.b, [6, 8]);
+    network.model.dispose();
+  });
+
   it('leaves nothing behind but its outputs', async () => {
     const student = network();
     const image = tf.ones([2, 2, 2, 1]);

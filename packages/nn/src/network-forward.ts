@@ -17,15 +17,16 @@ const fields = [
  *
  * @param network a LayersModel with one output per name in `offers`, in that order
  * @param image [B, H, W, 3], pixels in [0, 1] when the network normalizes for itself
- * @param training true: batch norm uses the batch's statistics and moves its averages
+ * @param training true: batch norm uses the batch's statistics and moves its averages, and layers that draw use their noise
+ * @param noise what `Student.noise` gave for this batch, by layer name; every layer finds it in the second argument of its `call`
  */
 export function forward(
   { model, offers }: Pick<Student, 'model' | 'offers'>,
   image: tf.Tensor,
-  { training }: { training: boolean },
+  { training, noise }: { training: boolean; noise?: Record<string, tf.Tensor> },
 ): NetworkOutput {
   const outputs = tf.tidy(() => {
-    const result = model.apply(image, { training }) as tf.Tensor | tf.Tensor[];
+    const result = model.apply(image, { training, noise }) as tf.Tensor | tf.Tensor[];
     return Array.isArray(result) ? result : [result];
   });
   return networkOutput(Object.keys(offers), outputs);
