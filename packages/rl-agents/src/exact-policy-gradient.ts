@@ -1,5 +1,5 @@
 import { type AgentContext, type Experience, InputError } from '@retort/core';
-import { compile, type Optimizer, type TensorMap } from '@retort/nn';
+import { compile, type Optimizer, stopGradient, type TensorMap } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { createLearner } from './learner.js';
 import { eachMinibatch, minibatch } from './minibatches.js';
@@ -8,25 +8,54 @@ import type { OnPolicyMethod } from './on-policy-agent.js';
 import type { Transitions } from './rollout.js';
 import { createRunningScale } from './running-moments.js';
 
+declare module '@retort/core' {
+  interface Experience {
+    /**
+     * [B, M] per simplex head: what the action is mixed with before it takes effect, as (1 − Σ_m prior_m) · action + prior. Absent
+     * where actions take effect as they are.
+     */
+    prior?: Record<string, tf.Tensor2D>;
+  }
+}
+
+/** Which function of the weights the exact gradient ascends. */
+export const weightObjectives = ['weight', 'weighted-log', 'log'] as const;
+export type WeightObjective = (typeof weightObjectives)[number];
+
+/** Weights below this count as this in logarithms. */
+const leastWeight = 1e-30;
+
 /**
  * The expected policy gradient of a choice among M components that earn `componentReward` each, without sampling one:
  * −Σ_m A_m w_m − τ H(w) with w = softmax(z), whose gradient is that of REINFORCE averaged over all choices,
  * E_{m~w}[A_m ∇ log w_m].
  *
+ * Two other objectives: `weighted-log`, Σ_m A_m ⌊w_m⌋ log w_m with ⌊·⌋ constant, whose gradient is the same, and `log`,
+ * Σ_m A_m log w_m, whose gradient is A_j − w_j Σ_m A_m: its advantages pull towards A / Σ A where they are positive, a constant pulls
+ * towards uniform weights, and where they sum to zero it never rests.
+ *
  * @param logits [B, M]
- * @param advantage [B, M]; a constant added to a row changes no gradient
+ * @param advantage [B, M]; with `weight` and `weighted-log` a constant added to a row changes no gradient
+ * @param prior [B, M], mixed in as (1 − Σ_m prior_m) w + prior; the mixture is then what the objective is of. The entropy stays that of w
  * @returns `loss` [B] to be minimized and `entropy` [B], nats
  */
 export function expectedPolicyGradient(
   logits: tf.Tensor2D,
   advantage: tf.Tensor2D,
   entropyCoefficient: number,
+  { objective = 'weight', prior }: { objective?: WeightObjective; prior?: tf.Tensor2D } = {},
 ): { loss: tf.Tensor1D; entropy: tf.Tensor1D } {
   return tf.tidy(() => {
     const logWeights = tf.logSoftmax(logits);
     const weights = logWeights.exp();
     const entropy = weights.mul(logWeights).sum<tf.Tensor1D>(1).neg();
-    const gain = weights.mul(advantage).sum<tf.Tensor1D>(1);
+    const effective = prior ? weights.mul<tf.Tensor2D>(tf.sub(1, prior.sum(1, true))).add<tf.Tensor2D>(prior) : weights;
+    let value: tf.Tensor = effective;
+    if (objective !== 'weight') {
+      value = prior ? effective.maximum(leastWeight).log() : logWeights.maximum(Math.log(leastWeight));
+      if (objective === 'weighted-log') value = value.mul(stopGradient(effective));
+    }
+    const gain = value.mul(advantage).sum<tf.Tensor1D>(1);
     return { loss: gain.add<tf.Tensor1D>(entropy.mul(entropyCoefficient)).neg(), entropy };
   });
 }
@@ -34,6 +63,7 @@ export function expectedPolicyGradient(
 export interface ExactOptions {
   hidden: number[];
   normalize: 'rms' | 'none';
+  objective: WeightObjective;
   epochs: number;
   batchSize: number;
   entropyCoefficient: number;
@@ -55,17 +85,21 @@ export function createExactPolicyGradient(
     sizes[head] = space.size;
   }
   const heads = Object.keys(sizes);
+  const { objective } = given;
   const order = seeds.stream('order');
   const network = createHeadNetwork(stateSize, given.hidden, sizes, seeds.stream('init'));
   const learner = createLearner(optimizer, network.variables);
   const scales = Object.fromEntries(heads.map((head) => [head, createRunningScale()]));
   const step = compile(
     (inputs: TensorMap) => {
-      const batch = minibatch(inputs);
+      const batch = minibatch(inputs) as Record<string, tf.Tensor2D>;
       return learner.minimize(() => {
-        const logits = network.apply(batch.state as tf.Tensor2D);
+        const logits = network.apply(batch.state);
         const terms = heads.map((head) =>
-          expectedPolicyGradient(logits[head], batch[`advantage/${head}`] as tf.Tensor2D, given.entropyCoefficient),
+          expectedPolicyGradient(logits[head], batch[`advantage/${head}`], given.entropyCoefficient, {
+            objective,
+            prior: batch[`prior/${head}`],
+          }),
         );
         return {
           loss: tf.addN(terms.map(({ loss }) => loss.mean<tf.Scalar>())),
@@ -85,7 +119,7 @@ export function createExactPolicyGradient(
       const logits = network.apply(state);
       return { action: Object.fromEntries(heads.map((head) => [head, tf.softmax(logits[head])])) };
     },
-    record: ({ state, componentReward }: Experience): Transitions => {
+    record: ({ state, componentReward, prior }: Experience): Transitions => {
       const transitions: Transitions = { state };
       for (const head of heads) {
         const reward = componentReward?.[head];
@@ -95,21 +129,24 @@ export function createExactPolicyGradient(
           });
         }
         transitions[head] = reward;
+        if (prior?.[head]) transitions[`prior/${head}`] = prior[head];
       }
       return transitions;
     },
     learn: (rollout, see) => {
-      const states = rollout.column<tf.Tensor2D>('state');
-      const advantages = Object.fromEntries(
-        heads.map((head) => {
-          const reward = rollout.column<tf.Tensor2D>(head);
-          const centered = reward.sub<tf.Tensor2D>(reward.mean(1, true));
-          if (given.normalize === 'none') return [head, centered];
-          scales[head].absorb(centered);
-          return [head, scales[head].scale(centered)];
-        }),
-      );
-      return eachMinibatch({ state: see(states), ...prefixed('advantage', advantages) }, given, order, step);
+      const columns: TensorMap = { state: see(rollout.column<tf.Tensor2D>('state')) };
+      for (const head of heads) {
+        let advantage = rollout.column<tf.Tensor2D>(head);
+        // Of a logarithm's advantages the constant counts.
+        if (objective !== 'log') advantage = advantage.sub<tf.Tensor2D>(advantage.mean(1, true));
+        if (given.normalize === 'rms') {
+          scales[head].absorb(advantage);
+          advantage = scales[head].scale(advantage);
+        }
+        columns[`advantage/${head}`] = advantage;
+        if (rollout.has(`prior/${head}`)) columns[`prior/${head}`] = rollout.column(`prior/${head}`);
+      }
+      return eachMinibatch(columns, given, order, step);
     },
   };
 }

@@ -25,6 +25,7 @@ export { dpg } from './dpg.js';
 export { drawNoise } from './distribution.js';
 export type { Distribution, DistributionContext, NoiseShapes } from './distribution.js';
 export { expectedPolicyGradient } from './exact-policy-gradient.js';
+export type { WeightObjective } from './exact-policy-gradient.js';
 export { createGaussian, gaussian, gaussianEntropy, gaussianLogProbability } from './gaussian.js';
 export { groupAdvantage, grpo } from './grpo.js';
 export { digamma, logGamma } from './log-gamma.js';

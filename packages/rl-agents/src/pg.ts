@@ -1,5 +1,5 @@
 import { definePart, z } from '@retort/core';
-import { createExactPolicyGradient } from './exact-policy-gradient.js';
+import { createExactPolicyGradient, weightObjectives } from './exact-policy-gradient.js';
 import { createOnPolicyAgent } from './on-policy-agent.js';
 import * as shared from './options.js';
 import { createSampledPolicyGradient } from './sampled-policy-gradient.js';
@@ -12,6 +12,13 @@ const options = z.strictObject({
     .describe(
       'exact: deterministic weights, moved by what each component would earn (simplex actions). sampled: REINFORCE. ' +
         'Default: exact where all actions are simplex.',
+    ),
+  objective: z
+    .enum(weightObjectives)
+    .default('weight')
+    .describe(
+      'exact only: what is ascended, Σ over components of advantage times … weight: the weight. weighted-log: its logarithm, times the ' +
+        'weight as a constant, which has the same gradient. log: its logarithm; weights come to rest only where advantages are above 0.',
     ),
   normalize: z
     .enum(['rms', 'none'])

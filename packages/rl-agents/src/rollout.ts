@@ -7,11 +7,12 @@ export type Transitions = Record<string, tf.Tensor>;
 
 /** An experience under flat names. Nothing is cloned. */
 export function transitionsOf(experience: Experience): Transitions {
-  const { action, componentReward = {}, ...tensors } = experience;
+  const { action, componentReward = {}, prior = {}, ...tensors } = experience;
   const transitions: Transitions = {};
   for (const [name, tensor] of Object.entries(tensors)) if (tensor) transitions[name] = tensor;
   for (const [head, tensor] of Object.entries(action)) transitions[`action/${head}`] = tensor;
   for (const [head, tensor] of Object.entries(componentReward)) transitions[`componentReward/${head}`] = tensor;
+  for (const [head, tensor] of Object.entries(prior)) transitions[`prior/${head}`] = tensor;
   return transitions;
 }
 

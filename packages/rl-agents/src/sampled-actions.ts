@@ -2,8 +2,8 @@ import type { ActionTensors, Experience } from '@retort/core';
 import type { Rollout, Transitions } from './rollout.js';
 import { transitionsOf } from './rollout.js';
 
-/** What an agent that learns from sampled actions remembers: all but the rewards of single components. */
-export function recordSampled({ componentReward: _, ...experience }: Experience): Transitions {
+/** What an agent that learns from sampled actions remembers: all but what tells of single components. */
+export function recordSampled({ componentReward: _, prior: __, ...experience }: Experience): Transitions {
   return transitionsOf(experience);
 }
 
