@@ -1,47 +1,111 @@
-import type { Random } from '@retort/core';
+import { InputError, type Random, type Seeds } from '@retort/core';
+import type { Augmentation } from './augmentation.js';
+import { randomCut, writeCut } from './cut.js';
+import type { Canvas } from './image-operations.js';
+import { mixingChances, randomMix, type Mix } from './mixing.js';
+import { augmentRandomly } from './rand-augment.js';
+import { erase, type PixelStatistics } from './random-erasing.js';
+import { randomPart, writePart } from './random-resized-crop.js';
 
-/** Where a view of an image is cut from, and whether it is mirrored. */
-export interface View {
-  /** Rows that the cut lies below (above when negative) the image. */
-  down: number;
-  /** Columns that the cut lies to the right (left when negative) of the image. */
-  right: number;
-  /** Mirrored left to right, after the cut. */
-  flip: boolean;
+/** Makes views of a train sample: functions of the run's seed, the number of the view and that of the sample. */
+export interface Augmenter {
+  /** Whether samples may be mixed with others. */
+  mixes: boolean;
+  /**
+   * Writes a view of a sample's image, before mixing.
+   *
+   * @param pixels [H, W, 3] bytes
+   * @param view from 0
+   * @param out [H, W, 3], in [0, 1]
+   */
+  write(pixels: Uint8Array, view: number, index: number, out: Float32Array): void;
+  /** What the view is mixed with: the same view of another of `samples`; undefined when it is not. */
+  mix(view: number, index: number, samples: number): Mix | undefined;
 }
 
-export const plainView: View = { down: 0, right: 0, flip: false };
+/** @throws InputError for augmentations that exclude each other or do not suit the images */
+export function createAugmenter(
+  { augment, padding }: { augment: readonly Augmentation[]; padding: number },
+  { imageShape, normalization }: { imageShape: readonly number[]; normalization: PixelStatistics },
+  seeds: Seeds,
+  path: string,
+): Augmenter {
+  const [height, width] = imageShape;
+  checkAugment(augment, padding, height, width, path);
+  const withOptions = <Use extends Named['use']>(use: Use) =>
+    augment.find((item): item is Extract<Named, { use: Use }> => typeof item !== 'string' && item.use === use);
+  const [crop, flip] = [augment.includes('crop'), augment.includes('flip')];
+  const resizedCrop = withOptions('random-resized-crop');
+  const randAugment = withOptions('rand-augment');
+  const erasing = withOptions('random-erasing');
+  const mixed = { mixup: withOptions('mixup'), cutMix: withOptions('cut-mix') };
+  const chances = mixingChances(mixed);
+  if (chances.mixup + chances.cutMix > 1) {
+    throw new InputError(
+      `augment: the probabilities of mixup (${chances.mixup}) and cut-mix (${chances.cutMix}) add up to more than 1`,
+      { hints: ['a sample is mixed in one way at most; leave them out for half and half'], where: path },
+    );
+  }
+  const canvas: Canvas = {
+    pixels: new Uint8ClampedArray(height * width * 3),
+    scratch: new Uint8ClampedArray(height * width * 3),
+    height,
+    width,
+    fill: normalization.mean.map((value) => Math.round(255 * value)),
+  };
 
-/** Draws a view: shifts of at most `padding` pixels each way for crop, a fair coin for flip. */
-export function randomView(random: Random, augment: readonly ('crop' | 'flip')[], padding: number): View {
-  const crop = augment.includes('crop');
+  function cut(pixels: Uint8Array, random: Random): void {
+    const drawn = randomCut(random, { crop, flip }, padding);
+    if (!resizedCrop) {
+      writeCut(pixels, imageShape, drawn, canvas.pixels);
+      return;
+    }
+    writePart(pixels, imageShape, randomPart(random, imageShape, resizedCrop), canvas.scratch);
+    writeCut(canvas.scratch, imageShape, drawn, canvas.pixels);
+  }
+
   return {
-    down: crop ? random.integer(2 * padding + 1) - padding : 0,
-    right: crop ? random.integer(2 * padding + 1) - padding : 0,
-    flip: augment.includes('flip') && random.integer(2) === 1,
+    mixes: mixed.mixup !== undefined || mixed.cutMix !== undefined,
+    write(pixels, view, index, out) {
+      const random = seeds.at('augment', view, index);
+      cut(pixels, random);
+      if (randAugment) augmentRandomly(canvas, randAugment, random);
+      writeFloats(canvas.pixels, out);
+      if (erasing) erase(out, imageShape, erasing, normalization, random);
+    },
+    mix: (view, index, samples) => randomMix(seeds.at('mix', view, index), mixed, samples, imageShape),
   };
 }
 
-/**
- * Writes a view of an image as floats in [0, 1]; what lies outside the image is 0 (black).
- *
- * @param pixels [H, W, 3], 0 to 255
- * @param out receives H · W · 3 values from `offset` on; they must be 0 before
- */
-export function writeView(
-  pixels: Uint8Array,
-  [height, width]: readonly number[],
-  { down, right, flip }: View,
-  out: Float32Array,
-  offset: number,
+type Named = Exclude<Augmentation, string>;
+
+function checkAugment(
+  augment: readonly Augmentation[],
+  padding: number,
+  height: number,
+  width: number,
+  path: string,
 ): void {
-  for (let y = Math.max(0, -down); y < Math.min(height, height - down); y++) {
-    for (let x = Math.max(0, -right); x < Math.min(width, width - right); x++) {
-      const from = ((y + down) * width + x + right) * 3;
-      const to = offset + (y * width + (flip ? width - 1 - x : x)) * 3;
-      out[to] = pixels[from] / 255;
-      out[to + 1] = pixels[from + 1] / 255;
-      out[to + 2] = pixels[from + 2] / 255;
-    }
+  const uses = augment.map((item) => (typeof item === 'string' ? item : item.use));
+  const twice = augment.find((item, i) => typeof item !== 'string' && uses.indexOf(item.use) < i);
+  if (twice) {
+    throw new InputError(`augment: ${(twice as Named).use} is listed twice`, { where: path });
   }
+  if (uses.includes('crop') && uses.includes('random-resized-crop')) {
+    throw new InputError('augment: crop and random-resized-crop are two ways to cut', {
+      hints: ['keep one of them'],
+      where: path,
+    });
+  }
+  if (uses.includes('crop') && padding >= Math.min(height, width)) {
+    throw new InputError(`padding: ${padding} lets crop miss the image, which is ${height} x ${width}`, {
+      hints: [`it must be less than ${Math.min(height, width)}; a small part of the image is usual, 4 for 32 x 32`],
+      where: path,
+    });
+  }
+}
+
+/** Bytes to floats in [0, 1]. */
+export function writeFloats(pixels: Uint8Array | Uint8ClampedArray, out: Float32Array): void {
+  for (let i = 0; i < pixels.length; i++) out[i] = pixels[i] / 255;
 }

@@ -9,9 +9,10 @@ import {
   type Dataset,
   type DatasetContext,
 } from '@retort/core';
+import { augmentOption } from './augmentation.js';
 import { cifar100Classes, cifar10Classes } from './cifar-classes.js';
 import { imageDataset } from './image-dataset.js';
-import { augmentOption, commonOptions, limitOption } from './options.js';
+import { commonOptions, limitOption } from './options.js';
 import type { Sample } from './split.js';
 
 const SIZE = 32;

@@ -1,4 +1,5 @@
 import { Seeds, type Batch, type Dataset } from '@retort/core';
+import { augmentOption } from './augmentation.js';
 import { imageDataset, type ImageSource } from './image-dataset.js';
 import type { CommonOptions, Limit } from './options.js';
 
@@ -25,6 +26,7 @@ function make(options: Partial<CommonOptions> & { limit?: Limit } = {}, { seed =
       validation: 0.1,
       augment: ['crop', 'flip'],
       padding: 2,
+      repeatedAugmentation: 1,
       dataSeed: 0,
       randomLabels: [],
       without: [],
@@ -41,6 +43,21 @@ async function epochOf(dataset: Dataset, split: 'train' | 'validation' | 'test',
 
 const numbersOf = (batches: Batch[]) => batches.flatMap(({ index }) => [...index]);
 const labelsOf = (batches: Batch[]) => batches.flatMap(({ targets }) => [...targets.label!.data]);
+
+/** What is listed under `augment` in a manifest. */
+const augmentations = (...items: unknown[]) => augmentOption([]).parse(items);
+
+/** The image of every sample in batches, by its number and view. */
+function imagesOf(batches: Batch[]): Map<string, number[]> {
+  return new Map(
+    batches.flatMap(({ size, index, view, inputs }) =>
+      Array.from({ length: size }, (_, i) => [
+        `${index[i]} ${view[i]}`,
+        [...inputs.image!.data.slice(i * 48, (i + 1) * 48)],
+      ]),
+    ),
+  );
+}
 
 describe('imageDataset', () => {
   it('has the sizes of its splits and keeps the last, partial batch', async () => {
@@ -215,5 +232,189 @@ describe('imageDataset', () => {
       'validation: 0.01 of 100 train samples leaves an empty validation split',
     );
     expect(make({ validation: 0 }).sizes).toEqual({ train: 100, validation: 0, test: 7 });
+  });
+
+  it('draws crop and flip from the stream of the view and the sample', async () => {
+    const dataset = make();
+    const { index, inputs } = await dataset.batch({ split: 'train', epoch: 6, step: 1 });
+    index.forEach((number, i) => {
+      const random = new Seeds(1).at('augment', 6, number);
+      const [down, right, flip] = [random.integer(5) - 2, random.integer(5) - 2, random.integer(2) === 1];
+      const pixels = pixelsOf('train', number);
+      for (let y = 0; y < SIZE; y++) {
+        for (let x = 0; x < SIZE; x++) {
+          const [v, u] = [y + down, (flip ? SIZE - 1 - x : x) + right];
+          const isInside = v >= 0 && v < SIZE && u >= 0 && u < SIZE;
+          expect(inputs.image!.data[i * 48 + (y * SIZE + x) * 3]).toBe(
+            isInside ? Math.fround(pixels[(v * SIZE + u) * 3] / 255) : 0,
+          );
+        }
+      }
+    });
+  });
+
+  it('shows the same views again after as many epochs as there are views', async () => {
+    const [endless, three] = [make(), make({ views: 3 })];
+    expect(endless).not.toHaveProperty('views');
+    expect(three.views).toBe(3);
+    expect(make({ augment: [] }).views).toBe(1);
+    expect(make({ augment: [], views: 3 }).views).toBe(1);
+
+    const [first, again] = [await epochOf(three, 'train', 1), await epochOf(three, 'train', 7)];
+    expect(new Set(again.flatMap(({ view }) => [...view]))).toEqual(new Set([2]));
+    expect(numbersOf(again)).not.toEqual(numbersOf(first));
+    expect(new Map([...imagesOf(again)].sort())).toEqual(new Map([...imagesOf(first)].sort()));
+    // They are those that a run with new views every epoch begins with.
+    expect(imagesOf(first)).toEqual(imagesOf(await epochOf(endless, 'train', 1)));
+    expect(imagesOf(await epochOf(three, 'train', 2))).not.toEqual(imagesOf(first));
+  });
+
+  it('repeats a sample in other views, side by side, in an epoch of the same length', async () => {
+    const dataset = make({ repeatedAugmentation: 3 });
+    const epoch = await epochOf(dataset, 'train', 2);
+    const numbers = numbersOf(epoch);
+    const order = numbersOf(await epochOf(make(), 'train', 2));
+    expect(numbers).toEqual(
+      order
+        .slice(0, 31)
+        .flatMap((number) => [number, number, number])
+        .slice(0, 91),
+    );
+    expect(epoch.flatMap(({ view }) => [...view])).toEqual(Array.from({ length: 91 }, (_, i) => 7 + (i % 3)));
+    const images = imagesOf(epoch);
+    expect(images.size).toBe(91);
+    for (const repeat of [0, 1, 2]) {
+      const plain = imagesOf(await epochOf(make(), 'train', 6 + repeat));
+      for (const number of numbers.slice(0, 90)) {
+        expect(images.get(`${number} ${7 + repeat}`)).toEqual(plain.get(`${number} ${7 + repeat}`));
+      }
+    }
+    // Without augmentation there is nothing to repeat.
+    const [once] = await Promise.all([dataset.batch({ split: 'train', epoch: 2, step: 1 }, { augment: false })]);
+    expect([...once.index]).toEqual(order.slice(16, 32));
+
+    const limited = make({ repeatedAugmentation: 3, views: 4 });
+    const [batch] = await epochOf(limited, 'train', 2);
+    expect([...batch.view.slice(0, 6)]).toEqual([3, 4, 1, 3, 4, 1]);
+    expect(limited.views).toBe(4);
+  });
+
+  it('mixes the views of two samples and their labels by the same share', async () => {
+    const shown = imagesOf(await epochOf(make(), 'train', 3));
+    const mixed = await epochOf(make({ augment: augmentations('crop', 'flip', 'mixup') }), 'train', 3);
+    const shares: number[] = [];
+    for (const { size, index, targets, inputs } of mixed) {
+      expect(targets.otherLabel!.shape).toEqual([size]);
+      expect(targets.labelShare!.shape).toEqual([size]);
+      index.forEach((number, i) => {
+        const share = targets.labelShare!.data[i];
+        shares.push(share);
+        expect(targets.label!.data[i]).toBe(number % 3);
+        const image = inputs.image!.data.slice(i * 48, (i + 1) * 48);
+        const own = shown.get(`${number} 4`)!;
+        const partners = [...shown].filter(([, other]) =>
+          image.every((value, p) => Math.abs(value - share * own[p] - (1 - share) * other[p]) < 1e-6),
+        );
+        expect(partners.map(([key]) => parseInt(key) % 3)).toContain(targets.otherLabel!.data[i]);
+      });
+    }
+    // Beta(0.8, 0.8): deviation 0.31.
+    expect(Math.abs(shares.reduce((sum, share) => sum + share, 0) / 91 - 0.5)).toBeLessThan((5 * 0.31) / Math.sqrt(91));
+  });
+
+  it('puts boxes of other samples in, with their share of the area in the label', async () => {
+    const mixed = await epochOf(make({ augment: augmentations('cut-mix') }), 'train', 3);
+    let boxes = 0;
+    for (const { index, targets, inputs } of mixed) {
+      index.forEach((number, i) => {
+        const image = inputs.image!.data.slice(i * 48, (i + 1) * 48);
+        const bytesOf = (other: number) => Float32Array.from(pixelsOf('train', other), (byte) => byte / 255);
+        const own = bytesOf(number);
+        const foreign = Array.from({ length: 48 }, (_, p) => p).filter((p) => image[p] !== own[p]);
+        if (foreign.length === 0) return;
+        boxes++;
+        expect(foreign.length / 48).toBeCloseTo(1 - targets.labelShare!.data[i], 6);
+        const partner = numbersOf(mixed).find((other) => foreign.every((p) => image[p] === bytesOf(other)[p]))!;
+        expect(targets.otherLabel!.data[i]).toBe(partner % 3);
+      });
+    }
+    expect(boxes).toBeGreaterThan(40);
+  });
+
+  it('has both labels in every batch when samples are mixed, equal ones where they are not', async () => {
+    const dataset = make({ augment: augmentations('crop', { use: 'mixup', probability: 0.25 }) });
+    const plain = [
+      await dataset.batch({ split: 'train', epoch: 0, step: 0 }, { augment: false }),
+      await dataset.batch({ split: 'validation', epoch: 0, step: 0 }),
+      await dataset.batch({ split: 'test', epoch: 0, step: 0 }),
+    ];
+    for (const { size, targets } of plain) {
+      expect(targets.otherLabel!.data).toEqual(targets.label!.data);
+      expect(targets.labelShare!.data).toEqual(new Float32Array(size).fill(1));
+    }
+    const shares = (await epochOf(dataset, 'train', 0)).flatMap(({ targets }) => [...targets.labelShare!.data]);
+    const whole = shares.filter((share) => share === 1).length;
+    expect(Math.abs(whole - 91 * 0.75)).toBeLessThan(5 * Math.sqrt(91 * 0.25 * 0.75));
+    expect((await make().batch({ split: 'train', epoch: 0, step: 0 })).targets).not.toHaveProperty('otherLabel');
+  });
+
+  const everything = augmentations(
+    'random-resized-crop',
+    'flip',
+    { use: 'rand-augment', deviation: 0.5, probability: 0.5 },
+    'random-erasing',
+    'mixup',
+    'cut-mix',
+  );
+
+  it('gives the same view of a sample in whichever batch, with everything switched on', async () => {
+    const batches = await epochOf(make({ augment: everything }), 'train', 3);
+    const images = imagesOf(batches);
+    for (const image of images.values()) expect(image.every((value) => value >= 0 && value <= 1)).toBe(true);
+    const others = make({ augment: [...everything].reverse(), batchSize: 5, views: 4, repeatedAugmentation: 2 });
+    await epochOf(others, 'train', 0);
+    // Epoch 1 shows views 2 and 3, of half the samples.
+    const found = [...imagesOf(await epochOf(others, 'train', 1))].filter(([key]) => key.endsWith(' 4'));
+    expect(found).toHaveLength(45);
+    for (const [key, image] of found) expect(image).toEqual(images.get(key));
+    expect(imagesOf(await epochOf(make({ augment: everything }, { seed: 2 }), 'train', 3))).not.toEqual(images);
+  });
+
+  it('has a fingerprint of what its views depend on: options of augmentations, not how many views there are', () => {
+    const fingerprint = make({ augment: everything }).fingerprint;
+    expect(make({ augment: [...everything].reverse() }).fingerprint).toBe(fingerprint);
+    expect(make({ augment: everything, views: 4, repeatedAugmentation: 2 }).fingerprint).toBe(fingerprint);
+    const others = [
+      make({ augment: everything.slice(1) }),
+      make({ augment: [...everything.slice(0, -1), ...augmentations({ use: 'cut-mix', alpha: 0.5 })] }),
+      make({ augment: everything }, { seed: 2 }),
+      make(
+        { augment: everything },
+        { of: { ...source, normalization: { ...source.normalization, mean: [0.4, 0.5, 0.5] } } },
+      ),
+    ].map((dataset) => dataset.fingerprint);
+    expect(new Set([fingerprint, ...others]).size).toBe(5);
+  });
+
+  it('refuses augmentation that makes no sense', () => {
+    expect(() => make({ augment: ['crop'], padding: 4 })).toThrow(
+      'padding: 4 lets crop miss the image, which is 4 x 4',
+    );
+    expect(make({ augment: ['flip'], padding: 4 }).sizes.train).toBe(91);
+    expect(() => make({ augment: augmentations('crop', 'random-resized-crop') })).toThrow(
+      'augment: crop and random-resized-crop are two ways to cut',
+    );
+    expect(() => make({ augment: augmentations('mixup', { use: 'mixup', alpha: 1 }) })).toThrow(
+      'augment: mixup is listed twice',
+    );
+    expect(() => make({ augment: augmentations({ use: 'mixup', probability: 0.8 }, 'cut-mix') })).toThrow(
+      'augment: the probabilities of mixup (0.8) and cut-mix (0.5) add up to more than 1',
+    );
+    expect(() => make({ augment: [], repeatedAugmentation: 3 })).toThrow(
+      'repeatedAugmentation: 3 times the same image, since augment is empty',
+    );
+    expect(() => make({ repeatedAugmentation: 3, views: 2 })).toThrow(
+      'repeatedAugmentation: an epoch shows 3 views of a sample, views: 2 allows fewer',
+    );
   });
 });

@@ -7,9 +7,13 @@ import {
   type Dataset,
   type DatasetContext,
 } from '@retort/core';
-import { plainView, randomView, writeView } from './augment.js';
+import { createAugmenter, writeFloats } from './augment.js';
+import { mixInto } from './mixing.js';
 import type { CommonOptions, Limit } from './options.js';
 import { checkClassNumbers, limitByClass, splitByClass, type Sample } from './split.js';
+
+/** Counted up whenever the same augmentations, crop and flip alone aside, give other views. */
+const AUGMENTATION = 1;
 
 /** Labelled images of one size, before splits, shuffling and augmentation. */
 export interface ImageSource {
@@ -26,22 +30,37 @@ export interface ImageSource {
   pixels(source: 'train' | 'test', index: number): Uint8Array | Promise<Uint8Array>;
 }
 
+/** A sample of a batch, and which view of it. */
+interface Shown extends Sample {
+  /** From 0; undefined for the plain image. */
+  view: number | undefined;
+}
+
 /**
  * Makes a data set of a source: carves out `validation`, drops and relabels classes, shuffles and augments.
  *
  * `index` numbers are those of the source, so they stay with their image when splits change; train and validation share one
- * numbering. The fingerprint covers content, splits and labels, and where there is augmentation also the run's seed, since the
- * augmented views depend on it.
+ * numbering. An epoch of augmented train batches has as many samples as the split: with `repeatedAugmentation` k the first of
+ * the epoch's order only, k times each, side by side; plain ones have each sample once.
  *
- * @throws InputError for classes that do not exist and for splits that come out empty
+ * The r-th view (from 0) of a sample in epoch e is number (e k + r) mod `views`, and `batch.view` is one more. With mixing every
+ * batch has `otherLabel` and `labelShare`; where nothing is mixed they are the label and 1.
+ *
+ * The fingerprint covers content, splits and labels, and where there is augmentation also it and the run's seed, since the
+ * views depend on them: equal fingerprint, view and index mean equal pixels and labels. How many views there are is not part of
+ * it, nor how often an epoch repeats a sample.
+ *
+ * @throws InputError for classes that do not exist, for splits that come out empty and for augmentations that make no sense
  */
 export function imageDataset(
   source: ImageSource,
   options: CommonOptions & { limit?: Limit },
   { seeds, path }: Pick<DatasetContext, 'seeds' | 'path'>,
 ): Dataset {
-  const { classes, imageShape } = source;
-  const { batchSize, augment, padding, limit = {} } = options;
+  const { classes, imageShape, normalization } = source;
+  const { batchSize, augment, padding, views, repeatedAugmentation: repeats, limit = {} } = options;
+  checkViews(options, path);
+  const augmenter = augment.length > 0 ? createAugmenter({ augment, padding }, source, seeds, path) : undefined;
   const splits = makeSplits(source, options, limit, path);
   const sizes = { train: splits.train.length, validation: splits.validation.length, test: splits.test.length };
   const orders = new Map<number, Uint32Array>();
@@ -58,38 +77,68 @@ export function imageDataset(
     return order;
   }
 
+  /** What stands at a place of an epoch. */
+  function shownAt({ split, epoch }: BatchAddress, place: number, isAugmented: boolean): Shown {
+    if (split !== 'train') return { ...splits[split][place], view: undefined };
+    if (!isAugmented) return { ...splits.train[orderOf(epoch)[place]], view: undefined };
+    const position = orderOf(epoch)[Math.floor(place / repeats)];
+    return { ...splits.train[position], view: (epoch * repeats + (place % repeats)) % (views ?? Infinity) };
+  }
+
   async function batch(
-    { split, epoch, step }: BatchAddress,
+    address: BatchAddress,
     { augment: augmented = true }: { augment?: boolean } = {},
   ): Promise<Batch> {
+    const { split, epoch, step } = address;
     const first = step * batchSize;
     const size = Math.min(batchSize, sizes[split] - first);
     if (!(first >= 0 && size > 0)) {
       throw new RangeError(`no step ${step} in ${split}: it has ${Math.ceil(sizes[split] / batchSize)} batches`);
     }
-    const samples =
-      split === 'train'
-        ? Array.from(orderOf(epoch).subarray(first, first + size), (position) => splits.train[position])
-        : splits[split].slice(first, first + size);
-    const isAugmented = split === 'train' && augmented && augment.length > 0;
-    const pixels = await Promise.all(
-      samples.map(({ index }) => source.pixels(split === 'test' ? 'test' : 'train', index)),
+    const shown = Array.from({ length: size }, (_, i) =>
+      shownAt(address, first + i, augmented && augmenter !== undefined),
     );
+    const mixes = shown.map(({ view, index }) =>
+      view === undefined ? undefined : augmenter?.mix(view, index, sizes.train),
+    );
+    const partners = mixes.map((mix) => mix && splits.train[mix.partner]);
+    const pixelsOf = (sample: Sample | undefined) =>
+      sample && source.pixels(split === 'test' ? 'test' : 'train', sample.index);
+    const pixels = await Promise.all(shown.map(pixelsOf));
+    const otherPixels = await Promise.all(partners.map(pixelsOf));
+
     const length = imageShape[0] * imageShape[1] * 3;
     const image = new Float32Array(size * length);
-    samples.forEach(({ index }, i) => {
-      const view = isAugmented ? randomView(seeds.at('augment', epoch, index), augment, padding) : plainView;
-      writeView(pixels[i], imageShape, view, image, i * length);
+    const other = new Float32Array(length);
+    shown.forEach(({ view, index }, i) => {
+      const out = image.subarray(i * length, (i + 1) * length);
+      if (view === undefined) {
+        writeFloats(pixels[i]!, out);
+        return;
+      }
+      augmenter!.write(pixels[i]!, view, index, out);
+      const mix = mixes[i];
+      if (!mix) return;
+      augmenter!.write(otherPixels[i]!, view, partners[i]!.index, other);
+      mixInto(out, other, mix, imageShape[1]);
     });
+
+    const label = Int32Array.from(shown, (sample) => sample.label);
     return {
       split,
       epoch,
       step,
       size,
-      index: Int32Array.from(samples, ({ index }) => index),
-      view: new Int32Array(size).fill(isAugmented ? epoch + 1 : 0),
+      index: Int32Array.from(shown, ({ index }) => index),
+      view: Int32Array.from(shown, ({ view }) => (view === undefined ? 0 : view + 1)),
       inputs: { image: { data: image, shape: [size, ...imageShape] } },
-      targets: { label: { data: Int32Array.from(samples, ({ label }) => label), shape: [size] } },
+      targets: {
+        label: { data: label, shape: [size] },
+        ...(augmenter?.mixes && {
+          otherLabel: { data: label.map((own, i) => partners[i]?.label ?? own), shape: [size] },
+          labelShare: { data: Float32Array.from(mixes, (mix) => mix?.share ?? 1), shape: [size] },
+        }),
+      },
     };
   }
 
@@ -98,19 +147,51 @@ export function imageDataset(
     imageShape,
     batchSize,
     sizes,
-    normalization: source.normalization,
+    normalization,
+    ...(augmenter ? views !== undefined && { views } : { views: 1 }),
     fingerprint: sha256(
       JSON.stringify([
         source.content,
         classes,
         imageShape,
         Object.values(splits).map((samples) => samples.map(({ index, label }) => [index, label])),
-        augment.length > 0 ? [[...new Set(augment)].sort(), padding, seeds.root] : [],
+        fingerprintOfViews(options, seeds, normalization),
       ]),
     ),
     batch,
     dispose: () => orders.clear(),
   };
+}
+
+/** What the pixels and labels of the views depend on, beside the samples. */
+function fingerprintOfViews(
+  { augment, padding }: CommonOptions,
+  seeds: Seeds,
+  normalization: ImageSource['normalization'],
+): unknown[] {
+  if (augment.length === 0) return [];
+  const parts = [...new Set(augment.map((item) => (typeof item === 'string' ? item : JSON.stringify(item))))].sort();
+  const isPlain = augment.every((item) => typeof item === 'string');
+  return [parts, padding, seeds.root, ...(isPlain ? [] : [normalization, AUGMENTATION])];
+}
+
+/** @throws InputError when an epoch would show the same view of a sample twice */
+function checkViews({ augment, views, repeatedAugmentation: repeats }: CommonOptions, path: string): void {
+  if (repeats > 1 && augment.length === 0) {
+    throw new InputError(`repeatedAugmentation: ${repeats} times the same image, since augment is empty`, {
+      hints: ['list augmentations, or leave repeatedAugmentation out'],
+      where: path,
+    });
+  }
+  if (views !== undefined && repeats > views) {
+    throw new InputError(
+      `repeatedAugmentation: an epoch shows ${repeats} views of a sample, views: ${views} allows fewer`,
+      {
+        hints: [`set views to at least ${repeats}`],
+        where: path,
+      },
+    );
+  }
 }
 
 function makeSplits(

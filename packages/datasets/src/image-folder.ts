@@ -12,8 +12,9 @@ import {
   type DatasetContext,
 } from '@retort/core';
 import sharp from 'sharp';
+import { augmentOption } from './augmentation.js';
 import { imageDataset } from './image-dataset.js';
-import { augmentOption, commonOptions, limitOption } from './options.js';
+import { commonOptions, limitOption } from './options.js';
 import { splitByClass, type Sample } from './split.js';
 
 const extensions = ['.jpg', '.jpeg', '.png'];

@@ -3,12 +3,14 @@ import { cifar10, cifar100 } from './cifar.js';
 import { imageFolder } from './image-folder.js';
 import { scenes } from './scenes.js';
 
+export { augmentOption } from './augmentation.js';
+export type { Augmentation } from './augmentation.js';
 export { cifar10, cifar100 } from './cifar.js';
 export { cifar100Classes, cifar10Classes } from './cifar-classes.js';
 export { imageDataset } from './image-dataset.js';
 export type { ImageSource } from './image-dataset.js';
 export { imageFolder } from './image-folder.js';
-export { augmentOption, commonOptions, limitOption } from './options.js';
+export { commonOptions, limitOption } from './options.js';
 export type { CommonOptions, Limit } from './options.js';
 export { scenes } from './scenes.js';
 export { sceneClasses } from './scene.js';

@@ -1,8 +1,9 @@
 import { z } from '@retort/core';
+import type { Augmentation } from './augmentation.js';
 
 const classNumbers = z.array(z.int().nonnegative()).default([]);
 
-/** Options that every data set of images here has, beside {@link augmentOption}. */
+/** Options that every data set of images here has, beside `augment`, whose default is the set's own. */
 export const commonOptions = {
   batchSize: z.int().positive().default(64).describe('Samples in a batch; the last one of an epoch may be smaller.'),
   validation: z
@@ -12,6 +13,22 @@ export const commonOptions = {
     .default(0.1)
     .describe('Fraction of every class of the train split that is held out for validation; 0 for none.'),
   padding: z.int().positive().default(4).describe('Width in pixels of the border that crop cuts from.'),
+  views: z
+    .int()
+    .positive()
+    .optional()
+    .describe(
+      'How many augmented views a train sample has: epoch e shows view e mod this number, so that what teachers say of a view ' +
+        'can be kept. Left out: a new view every epoch.',
+    ),
+  repeatedAugmentation: z
+    .int()
+    .positive()
+    .default(1)
+    .describe(
+      'How many views of a sample an epoch shows, side by side (Hoffer et al. 2020). An epoch stays as long and shows that ' +
+        'much fewer samples.',
+    ),
   dataSeed: z
     .int()
     .nonnegative()
@@ -25,14 +42,6 @@ export const commonOptions = {
   without: classNumbers.describe('Class numbers left out of train and validation, for teachers that never saw them.'),
 };
 
-/** The random changes of train images, with a default that suits the set. */
-export function augmentOption(standard: ('crop' | 'flip')[]) {
-  return z
-    .array(z.enum(['crop', 'flip']))
-    .default(standard)
-    .describe('Random changes of train images: crop (a shifted cut out of a black border), flip (left to right).');
-}
-
 /** What is left of each split for a quick run. */
 export const limitOption = z
   .strictObject({
@@ -44,7 +53,5 @@ export const limitOption = z
   .describe('Uses fewer samples of a split, as evenly over the classes as they allow.');
 
 /** The options of {@link imageDataset}, after validation. */
-export type CommonOptions = { [K in keyof typeof commonOptions]: z.output<(typeof commonOptions)[K]> } & {
-  augment: z.output<ReturnType<typeof augmentOption>>;
-};
+export type CommonOptions = z.output<z.ZodObject<typeof commonOptions>> & { augment: Augmentation[] };
 export type Limit = z.output<typeof limitOption>;

@@ -1,6 +1,7 @@
 import { definePart, Seeds, sha256, z, type Dataset, type DatasetContext } from '@retort/core';
+import { augmentOption } from './augmentation.js';
 import { imageDataset } from './image-dataset.js';
-import { augmentOption, commonOptions } from './options.js';
+import { commonOptions } from './options.js';
 import { composeScene, paintScene, sceneClasses, type SceneDifficulty } from './scene.js';
 
 /** Counted up whenever the same options give other images. */

@@ -1,25 +1,22 @@
 import { Random } from '@retort/core';
-import { plainView, randomView, writeView } from './augment.js';
+import { randomCut, writeCut, type Cut } from './cut.js';
 
 /** [2, 3, 3] bytes: pixel p is (p, 50 + p, 100 + p). */
 const pixels = Uint8Array.from({ length: 18 }, (_, i) => Math.floor(i / 3) + 50 * (i % 3));
+const plain: Cut = { down: 0, right: 0, flip: false };
 
-/** The red channel of a view as bytes, row after row. */
-function redOf(view: { down: number; right: number; flip: boolean }): number[] {
-  const out = new Float32Array(20);
-  writeView(pixels, [2, 3], view, out, 1);
-  expect([out[0], out[19]]).toEqual([0, 0]);
-  return Array.from(
-    out.subarray(1, 19).filter((_, i) => i % 3 === 0),
-    (value) => Math.round(value * 255) || 0,
-  );
+/** The red channel of a cut, row after row. */
+function redOf(cut: Cut): number[] {
+  const out = new Uint8ClampedArray(18).fill(99);
+  writeCut(pixels, [2, 3], cut, out);
+  return [...out.filter((_, i) => i % 3 === 0)];
 }
 
-describe('writeView', () => {
-  it('divides bytes by 255', () => {
-    const out = new Float32Array(18);
-    writeView(pixels, [2, 3], plainView, out, 0);
-    expect(out).toEqual(Float32Array.from(pixels, (byte) => byte / 255));
+describe('writeCut', () => {
+  it('copies the whole image where nothing is shifted', () => {
+    const out = new Uint8ClampedArray(18);
+    writeCut(pixels, [2, 3], plain, out);
+    expect([...out]).toEqual([...pixels]);
   });
 
   it('mirrors', () => {
@@ -39,14 +36,14 @@ describe('writeView', () => {
   });
 });
 
-describe('randomView', () => {
+describe('randomCut', () => {
   it('draws all shifts up to the padding equally often, and mirrors half', () => {
     const random = new Random([1, 2]);
     const shifts = new Map<string, number>();
     let flips = 0;
     const draws = 9000;
     for (let i = 0; i < draws; i++) {
-      const { down, right, flip } = randomView(random, ['crop', 'flip'], 1);
+      const { down, right, flip } = randomCut(random, { crop: true, flip: true }, 1);
       shifts.set(`${down},${right}`, (shifts.get(`${down},${right}`) ?? 0) + 1);
       flips += Number(flip);
     }
@@ -61,9 +58,9 @@ describe('randomView', () => {
   it('does only what is asked for', () => {
     const random = new Random([1, 2]);
     for (let i = 0; i < 50; i++) {
-      expect(randomView(random, [], 4)).toEqual(plainView);
-      expect(randomView(random, ['crop'], 4).flip).toBe(false);
-      expect(randomView(random, ['flip'], 4)).toMatchObject({ down: 0, right: 0 });
+      expect(randomCut(random, { crop: false, flip: false }, 4)).toEqual(plain);
+      expect(randomCut(random, { crop: true, flip: false }, 4).flip).toBe(false);
+      expect(randomCut(random, { crop: false, flip: true }, 4)).toMatchObject({ down: 0, right: 0 });
     }
   });
 });
