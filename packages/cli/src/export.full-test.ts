@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
-import type { Batch, TeacherContext } from '@retort/core';
+import { type Batch, createRegistry, type TeacherContext } from '@retort/core';
 import { onnxTeacher } from '@retort/teachers';
 import { retort } from './test-support/retort.js';
 
@@ -10,6 +10,7 @@ const context: TeacherContext = {
   id: 'published',
   classes: ['airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship', 'truck'],
   imageShape: [32, 32, 3],
+  scope: createRegistry([]).createScope(),
   baseFolder: '.',
   path: 'teachers[0]',
 };

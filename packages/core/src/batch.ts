@@ -16,7 +16,7 @@ export interface Batch extends BatchAddress {
   size: number;
   /** [B] sample numbers within the split's source, stable over epochs. */
   index: Int32Array;
-  /** [B] which view of the sample this is: 0 without augmentation, else the epoch + 1. */
+  /** [B] which view of the sample this is: 0 without augmentation, else 1 + (epoch mod the data set's views). */
   view: Int32Array;
   inputs: {
     /** [B, H, W, 3] float32, pixels in [0, 1]. */
@@ -29,6 +29,10 @@ export interface Batch extends BatchAddress {
   targets: {
     /** [B] int32 class numbers. */
     label?: HostTensor;
+    /** [B] int32: the class of the image that was mixed in (mixup, CutMix); absent where none is. */
+    otherLabel?: HostTensor;
+    /** [B] float32 in [0, 1]: the share of `label`, the rest is that of `otherLabel`. */
+    labelShare?: HostTensor;
     /** [B, 4] float32. */
     box?: HostTensor;
     /** [B, H, W] uint8. */

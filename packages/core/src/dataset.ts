@@ -12,6 +12,11 @@ export interface Dataset {
   readonly sizes: Record<Split, number>;
   /** Per-channel statistics of pixels in [0, 1]. */
   readonly normalization: { mean: number[]; deviation: number[] };
+  /**
+   * How many different views there are of a train sample: 1 without augmentation, V when epoch e shows view e mod V; absent when
+   * every epoch shows a new one, so that nothing about them can be kept.
+   */
+  readonly views?: number;
   /** Changes whenever the samples, their order or the splits change. */
   readonly fingerprint: string;
   /**

@@ -36,7 +36,7 @@ export type { LoggedEvent } from './run-folder.js';
 export { decodeSafetensors, encodeSafetensors } from './safetensors.js';
 export { Random, Seeds } from './seeds.js';
 export type { Student, StudentContext } from './student.js';
-export type { Teacher, TeacherContext, TeacherDescription } from './teacher.js';
+export type { CacheContext, Teacher, TeacherContext, TeacherDescription } from './teacher.js';
 export type { RunEstimate, Trainer, TrainerContext, TrainingOptions, TrainingResult } from './trainer.js';
 export type {
   DistillationView,

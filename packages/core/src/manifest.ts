@@ -43,6 +43,9 @@ export const manifestSchema = z.strictObject({
   dataset: partReference('dataset'),
   student: partReference('student'),
   teachers: z.array(partReference('teacher', teacherKeys)).default([]),
+  cache: partReference('cache')
+    .optional()
+    .describe("Keeps teachers' outputs, so that later epochs and runs need not compute them again."),
   trainer: partReference('trainer'),
   agent: partReference('agent').optional(),
   losses: z.array(partReference('loss', lossKeys)).min(1, 'at least one loss'),

@@ -39,4 +39,8 @@ export interface BatchTensors {
   image?: Tensor4D;
   /** [B] int32. */
   label?: Tensor1D;
+  /** [B] int32: the class of the image that was mixed in; absent where none is. */
+  otherLabel?: Tensor1D;
+  /** [B] in [0, 1]: the share of `label`, the rest is that of `otherLabel`. */
+  labelShare?: Tensor1D;
 }

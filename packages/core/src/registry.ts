@@ -9,7 +9,7 @@ import type { Metric, MetricContext } from './metric.js';
 import { nearestHint } from './nearest-name.js';
 import type { PartReference } from './part-reference.js';
 import type { Student, StudentContext } from './student.js';
-import type { Teacher, TeacherContext } from './teacher.js';
+import type { CacheContext, Teacher, TeacherContext } from './teacher.js';
 import type { Trainer, TrainerContext } from './trainer.js';
 import type { Reward, RewardContext, Weighting, WeightingContext } from './weighting.js';
 
@@ -42,6 +42,7 @@ export interface PartKinds {
   dataset: { context: DatasetContext; instance: Dataset };
   student: { context: StudentContext; instance: Student };
   teacher: { context: TeacherContext; instance: Teacher };
+  cache: { context: CacheContext; instance: Teacher };
   loss: { context: LossContext; instance: Loss };
   weighting: { context: WeightingContext; instance: Weighting };
   reward: { context: RewardContext; instance: Reward };

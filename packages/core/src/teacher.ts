@@ -1,6 +1,9 @@
 import type { Batch } from './batch.js';
+import type { Dataset } from './dataset.js';
+import type { Emit } from './events.js';
 import type { HostTensor } from './host-tensor.js';
 import type { NetworkOutput, OutputShapes } from './network-output.js';
+import type { RunScope } from './registry.js';
 
 export interface TeacherDescription {
   /** Class names in the order of its logits, already mapped onto the data set's; undefined when the source names none. */
@@ -30,7 +33,20 @@ export interface TeacherContext {
   classes: string[];
   /** [H, W, 3] of the images it will be given. */
   imageShape: [number, number, number];
+  /** For teachers that are made of others. */
+  scope: RunScope;
   baseFolder: string;
   /** Where the teacher stands in the manifest, for errors: `teachers[1]`. */
+  path: string;
+}
+
+/** What a cache of teachers' outputs is made for: it stands in for the teacher, and asks it for what it does not hold. */
+export interface CacheContext {
+  /** Disposed by whoever made it, not by the cache. */
+  teacher: Teacher;
+  dataset: Dataset;
+  emit: Emit;
+  baseFolder: string;
+  /** Where the cache stands in the manifest, for errors: `cache`. */
   path: string;
 }

@@ -17,6 +17,8 @@ export function batchTensors({ size, inputs, targets }: Batch): BatchTensors {
     size,
     ...(inputs.image && { image: toTensor<tf.Tensor4D>(inputs.image) }),
     ...(targets.label && { label: toTensor<tf.Tensor1D>(targets.label) }),
+    ...(targets.otherLabel && { otherLabel: toTensor<tf.Tensor1D>(targets.otherLabel) }),
+    ...(targets.labelShare && { labelShare: toTensor<tf.Tensor1D>(targets.labelShare) }),
   };
 }
 

@@ -1,19 +1,23 @@
 import { definePlugin } from '@retort/core';
 import { layersModelTeacher } from './layers-model-teacher.js';
+import { noisyTeacher } from './noisy-teacher.js';
 import { onnxTeacher } from './onnx-teacher.js';
 import { runTeacher } from './run-teacher.js';
+import { specialistTeacher } from './specialist-teacher.js';
 
 export { classOrder, reorderLogits } from './class-order.js';
 export { layersModelTeacher } from './layers-model-teacher.js';
+export { noisyTeacher } from './noisy-teacher.js';
 export { onnxTeacher } from './onnx-teacher.js';
 export { normalizationOf, preprocessingOption } from './preprocessing.js';
 export type { Normalization } from './preprocessing.js';
 export { runTeacher } from './run-teacher.js';
+export { specialistTeacher } from './specialist-teacher.js';
 
 /** Teachers: LayersModel, ONNX, run folders. */
 export const plugin = definePlugin({
   name: '@retort/teachers',
   register(registry) {
-    registry.add(layersModelTeacher).add(onnxTeacher).add(runTeacher);
+    registry.add(layersModelTeacher).add(onnxTeacher).add(runTeacher).add(noisyTeacher).add(specialistTeacher);
   },
 });

@@ -1,5 +1,6 @@
 import type { Batch, BatchTensors, Head, NetworkOutput, Student, Weighting } from '@retort/core';
 import {
+  batchTensors,
   type BoundOptimizer,
   compile,
   forward,
@@ -61,11 +62,7 @@ export function createStep(parts: StepParts, frozen: Record<string, tf.Variable>
   const { student, terms, weighting, optimizer, parameters, teacherCount, log } = parts;
 
   const step = (inputs: TensorMap): TensorMap => {
-    const batch: BatchTensors = {
-      size: inputs.image.shape[0],
-      image: inputs.image as tf.Tensor4D,
-      label: inputs.label as tf.Tensor1D,
-    };
+    const batch = { size: inputs['batch/image'].shape[0], ...ungroup(inputs, 'batch/') } as BatchTensors;
     const teachers = Array.from({ length: teacherCount }, (_, m) => ungroup(inputs, `teacher/${m}/`) as NetworkOutput);
     const noise = ungroup(inputs, 'noise/');
     const { gradients, aux } = gradientsWithAux(() => {
@@ -120,16 +117,16 @@ export function createStep(parts: StepParts, frozen: Record<string, tf.Variable>
   });
 
   return ({ batch, teachers, update, learningRate }) =>
-    tf.tidy(() =>
-      compiled({
-        image: toTensor(batch.inputs.image!),
-        label: toTensor(batch.targets.label!),
+    tf.tidy(() => {
+      const { size, ...tensors } = batchTensors(batch);
+      return compiled({
+        ...group('batch/', tensors),
         update: tf.scalar(update),
         learningRate: tf.scalar(learningRate),
         ...Object.assign({}, ...teachers.map((teacher, m) => group(`teacher/${m}/`, teacherInputs(teacher)))),
-        ...group('noise/', mapValues(weighting.noise?.(batch.size) ?? {}, toTensor)),
-      }),
-    );
+        ...group('noise/', mapValues(weighting.noise?.(size) ?? {}, toTensor)),
+      });
+    });
 }
 
 /** By term of a distillation, [M]: what each teacher's loss is on average, parts of the batch as a whole included. */

@@ -58,8 +58,18 @@ async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promi
   const teachers: Teacher[] = [];
   for (const reference of references) {
     const path = `${reference.path} (${String(reference.keys.id)})`;
+    const teacher = await scope.create(reference, {
+      id: reference.keys.id as string,
+      classes,
+      imageShape,
+      scope,
+      baseFolder,
+      path,
+    });
     teachers.push(
-      await scope.create(reference, { id: reference.keys.id as string, classes, imageShape, baseFolder, path }),
+      manifest.cache
+        ? await scope.create(manifest.cache, { teacher, dataset, emit, baseFolder, path: 'cache' })
+        : teacher,
     );
   }
 

@@ -1,4 +1,4 @@
-import { type Batch, InputError, type Part, type Teacher, type TeacherContext } from '@retort/core';
+import { type Batch, InputError, type Part, Registry, type Teacher, type TeacherContext } from '@retort/core';
 import { tiny } from './tiny-network.js';
 
 export function teacherContext(changes: Partial<TeacherContext> = {}): TeacherContext {
@@ -6,6 +6,7 @@ export function teacherContext(changes: Partial<TeacherContext> = {}): TeacherCo
     id: 't1',
     classes: ['ant', 'bee', 'cat'],
     imageShape: [tiny.height, tiny.width, 3],
+    scope: new Registry().createScope(),
     baseFolder: '.',
     path: 'teachers[0]',
     ...changes,
