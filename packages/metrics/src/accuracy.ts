@@ -1,4 +1,5 @@
 import { definePart, InputError, type Metric, type MetricContext, z } from '@retort/core';
+import { given } from './given.js';
 import { mean } from './mean.js';
 
 /** Share of samples whose label has the largest logit. */
@@ -30,7 +31,8 @@ function topK(name: string, k: number, { classes, path }: MetricContext): Metric
   }
   let [correct, count] = [0, 0];
   return {
-    update({ size, logits, label }) {
+    update(batch) {
+      const { size, logits, label } = given(batch, ['logits', 'label'], name);
       for (let i = 0; i < size; i++) {
         if (labelRank(logits, i, classes.length, label[i]) < k) correct++;
       }

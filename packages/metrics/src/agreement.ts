@@ -1,4 +1,5 @@
 import { definePart, InputError, RunError, z } from '@retort/core';
+import { given } from './given.js';
 import { logSoftmax } from './log-softmax.js';
 
 /**
@@ -17,7 +18,8 @@ export const agreement = definePart('metric', {
     }
     const sums = new Map<string, { same: number; divergence: number; count: number }>();
     return {
-      update({ size, logits, teacherLogits = {} }) {
+      update(batch) {
+        const { size, logits, teacherLogits = {} } = given(batch, ['logits'], 'agreement');
         for (const [id, ofTeacher] of Object.entries(teacherLogits)) {
           if (ofTeacher.length !== logits.length) {
             throw new RunError(

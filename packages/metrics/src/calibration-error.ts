@@ -1,4 +1,5 @@
 import { definePart, z } from '@retort/core';
+import { given } from './given.js';
 import { logSoftmax } from './log-softmax.js';
 import { mean } from './mean.js';
 
@@ -17,7 +18,8 @@ export const calibrationError = definePart('metric', {
     const correct = new Float64Array(bins);
     let [logLikelihood, count] = [0, 0];
     return {
-      update({ size, logits, label }) {
+      update(batch) {
+        const { size, logits, label } = given(batch, ['logits', 'label'], 'calibration-error');
         for (let i = 0; i < size; i++) {
           const logProbability = logSoftmax(logits, i, classes.length, 'the student');
           const largest = logProbability.reduce((a, b) => Math.max(a, b));

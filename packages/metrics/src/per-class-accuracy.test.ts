@@ -10,6 +10,7 @@ it('counts true classes in rows and predicted ones in columns', () => {
     [0, 1, 9],
   ];
   expect(evaluate(perClassAccuracy, { logits, label: [0, 0, 1, 1] })).toEqual({
+    'mean-class-accuracy': 1 / 2,
     'per-class-accuracy': [1 / 2, 1 / 2, 0],
     confusion: [
       [1, 1, 0],
@@ -25,6 +26,7 @@ it('counts a sample with NaN against its class and in no column', () => {
     [NaN, 0],
   ];
   expect(evaluate(perClassAccuracy, { logits, label: [0, 0] })).toEqual({
+    'mean-class-accuracy': 1 / 2,
     'per-class-accuracy': [1 / 2, 0],
     confusion: [
       [1, 0],
