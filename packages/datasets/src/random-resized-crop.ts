@@ -30,26 +30,38 @@ export function writePart(
   part: Box,
   out: Uint8ClampedArray,
 ): void {
-  const [stepY, stepX] = [part.height / height, part.width / width];
-  for (let y = 0; y < height; y++) {
-    const v = Math.min(Math.max((y + 0.5) * stepY - 0.5, 0), part.height - 1);
-    const above = Math.floor(v);
-    const below = Math.min(above + 1, part.height - 1);
-    const down = v - above;
+  const rows = placesAlong(height, part.top, part.height);
+  const columns = placesAlong(width, part.left, part.width);
+  for (let y = 0, to = 0; y < height; y++) {
+    const above = rows.first[y] * width;
+    const below = rows.second[y] * width;
+    const down = rows.weight[y];
     for (let x = 0; x < width; x++) {
-      const u = Math.min(Math.max((x + 0.5) * stepX - 0.5, 0), part.width - 1);
-      const left = Math.floor(u);
-      const right = Math.min(left + 1, part.width - 1);
-      const across = u - left;
-      const topLeft = ((part.top + above) * width + part.left + left) * 3;
-      const topRight = topLeft + (right - left) * 3;
-      const drop = (below - above) * width * 3;
-      const to = (y * width + x) * 3;
+      const left = columns.first[x];
+      const right = columns.second[x];
+      const across = columns.weight[x];
       for (let c = 0; c < 3; c++) {
-        const upper = pixels[topLeft + c] + (pixels[topRight + c] - pixels[topLeft + c]) * across;
-        const lower = pixels[topLeft + drop + c] + (pixels[topRight + drop + c] - pixels[topLeft + drop + c]) * across;
-        out[to + c] = upper + (lower - upper) * down;
+        const topLeft = pixels[(above + left) * 3 + c];
+        const bottomLeft = pixels[(below + left) * 3 + c];
+        const upper = topLeft + (pixels[(above + right) * 3 + c] - topLeft) * across;
+        const lower = bottomLeft + (pixels[(below + right) * 3 + c] - bottomLeft) * across;
+        out[to++] = upper + (lower - upper) * down;
       }
     }
   }
+}
+
+/** Along one axis: the two pixels between which each place of the result lies, and the weight of the second. */
+function placesAlong(length: number, start: number, partLength: number) {
+  const first = new Int32Array(length);
+  const second = new Int32Array(length);
+  const weight = new Float64Array(length);
+  for (let i = 0; i < length; i++) {
+    const place = Math.min(Math.max(((i + 0.5) * partLength) / length - 0.5, 0), partLength - 1);
+    const low = Math.floor(place);
+    first[i] = start + low;
+    second[i] = start + Math.min(low + 1, partLength - 1);
+    weight[i] = place - low;
+  }
+  return { first, second, weight };
 }
