@@ -3,10 +3,17 @@ import type { Random, Student } from '@retort/core';
 import { countNetwork, inferShapes, ruleOf, type NetworkSpec } from './network-spec.js';
 
 /**
- * Builds a network from its specification, of stock tfjs layers only. Initial values are drawn on the host, layer by layer
- * in the order of the specification, so they depend on the stream alone and not on the backend.
+ * Builds a network from its specification. Initial values are drawn on the host, layer by layer in the order of the
+ * specification, so they depend on the stream alone and not on the backend.
+ *
+ * @param values of layers, by name, that are not drawn: what `readPublishedWeights` gave
  */
-export function buildStudent(spec: NetworkSpec, name: string, random: Random): Student {
+export function buildStudent(
+  spec: NetworkSpec,
+  name: string,
+  random: Random,
+  values?: ReadonlyMap<string, Float32Array[]>,
+): Student {
   const shapes = inferShapes(spec);
   const tensors = new Map([['image', tf.input({ shape: spec.imageShape, name: 'image' })]]);
   for (const { name, from, config } of spec.layers) {
@@ -14,9 +21,9 @@ export function buildStudent(spec: NetworkSpec, name: string, random: Random): S
     const layer = rule.build(config, name);
     const inputs = from.map((source) => tensors.get(source)!);
     tensors.set(name, layer.apply(inputs.length === 1 ? inputs[0] : inputs) as tf.SymbolicTensor);
-    const values = rule.initialValues?.(config, shapes.get(from[0])!, random);
-    if (values) {
-      tf.tidy(() => layer.setWeights(values.map((data, i) => tf.tensor(data, layer.weights[i].shape as number[]))));
+    const initial = values?.get(name) ?? rule.initialValues?.(config, shapes.get(from[0])!, random);
+    if (initial) {
+      tf.tidy(() => layer.setWeights(initial.map((data, i) => tf.tensor(data, layer.weights[i].shape as number[]))));
     }
   }
   const outputs = Object.entries(spec.outputs);

@@ -6,19 +6,26 @@ interface ConvOptions {
   stride?: number;
   groups?: number;
   bias?: boolean;
+  padding?: 'same' | 'valid';
 }
 
+/** What the convolution and the batch norm are called in published weights. */
+export type PublishedPair = readonly [conv: string, norm: string];
+
 /** Convolution and batch norm: layers `NAME_conv` and `NAME_norm`. */
-export function convNorm(name: string, from: string, options: ConvOptions): LayerSpec[] {
+export function convNorm(name: string, from: string, options: ConvOptions, published?: PublishedPair): LayerSpec[] {
   return [
-    { name: `${name}_conv`, from: [from], config: { type: 'conv', ...options } },
-    { name: `${name}_norm`, from: [`${name}_conv`], config: { type: 'batch-norm' } },
+    { name: `${name}_conv`, from: [from], config: { type: 'conv', ...options }, published: published?.[0] },
+    { name: `${name}_norm`, from: [`${name}_conv`], config: { type: 'batch-norm' }, published: published?.[1] },
   ];
 }
 
 /** {@link convNorm} and a ReLU, `NAME_relu`. */
-export function convNormRelu(name: string, from: string, options: ConvOptions): LayerSpec[] {
-  return [...convNorm(name, from, options), { name: `${name}_relu`, from: [`${name}_norm`], config: { type: 'relu' } }];
+export function convNormRelu(name: string, from: string, options: ConvOptions, published?: PublishedPair): LayerSpec[] {
+  return [
+    ...convNorm(name, from, options, published),
+    { name: `${name}_relu`, from: [`${name}_norm`], config: { type: 'relu' } },
+  ];
 }
 
 /** Depthwise convolution and batch norm: layers `NAME_conv` and `NAME_norm`. */

@@ -1,33 +1,48 @@
 import { definePlugin } from '@retort/core';
+import { cait } from './cait.js';
 import { cifarResnet } from './cifar-resnet.js';
+import { deit } from './deit.js';
 import { layersModelStudent } from './layers-model-student.js';
+import { registerLayers } from './layers/register-layers.js';
 import { mobilenetV2 } from './mobilenet-v2.js';
 import { regnet } from './regnet.js';
+import { resnet } from './resnet.js';
 import { shufflenetV2 } from './shufflenet-v2.js';
 import { smallCnn } from './small-cnn.js';
 import { vgg } from './vgg.js';
 import { wideResnet } from './wide-resnet.js';
 
 export { buildStudent } from './build-student.js';
+export { cait, caitSpec } from './cait.js';
 export { cifarResnet, cifarResnetSpec } from './cifar-resnet.js';
 export { convNorm, convNormRelu, depthwiseNorm } from './conv-norm.js';
+export { deit, deitSpec } from './deit.js';
+export { dropPathNoise } from './drop-path-noise.js';
 export { checkImageInput } from './image-input.js';
-export type { LayerConfig, Shape } from './layer-rules.js';
+export type { Shape } from './layer-rule.js';
+export type { LayerConfig } from './layer-rules.js';
 export { layersModelStudent } from './layers-model-student.js';
+export { registerLayers } from './layers/register-layers.js';
 export { mobilenetV2, mobilenetV2Spec } from './mobilenet-v2.js';
 export { countNetwork, inferShapes } from './network-spec.js';
 export type { LayerSpec, NetworkSpec } from './network-spec.js';
+export { readPublishedWeights } from './published-weights.js';
 export { regnet, regnetSpec } from './regnet.js';
+export { resnet, resnetForm, resnetSpec } from './resnet.js';
 export { shufflenetV2, shufflenetV2Spec } from './shufflenet-v2.js';
 export { smallCnn, smallCnnSpec } from './small-cnn.js';
+export { transformerBlock } from './transformer-block.js';
+export type { TransformerBlockOptions } from './transformer-block.js';
 export { vgg, vggSpec } from './vgg.js';
 export { wideResnet, wideResnetSpec } from './wide-resnet.js';
 
-/** Student networks. */
+/** Student networks; tfjs can load those with transformer layers from then on. */
 export const plugin = definePlugin({
   name: '@retort/models',
   register(registry) {
+    registerLayers();
     registry.add(cifarResnet).add(wideResnet).add(regnet).add(mobilenetV2).add(shufflenetV2).add(vgg);
+    registry.add(resnet).add(deit).add(cait);
     registry.add(smallCnn).add(layersModelStudent);
   },
 });

@@ -1,48 +1,53 @@
 import * as tf from '@tensorflow/tfjs';
-import { InputError, type Random } from '@retort/core';
+import { InputError } from '@retort/core';
 import { groupedConv2dLayer } from '@retort/nn';
-
-/** Without the batch axis: [H, W, K] or [D]. */
-export type Shape = number[];
+import { type LayerRule, normalValues, type Shape } from './layer-rule.js';
+import { type TokenLayerConfig, tokenLayerRules } from './token-layer-rules.js';
 
 /** What a layer does. */
-export type LayerConfig =
+export type LayerConfig = ImageLayerConfig | TokenLayerConfig;
+
+/** Layers of maps and vectors. */
+type ImageLayerConfig =
   /** (pixel − mean) / deviation per channel; frozen and not counted. */
   | { type: 'normalize'; mean: number[]; deviation: number[] }
-  /** Square kernel, `same` padding; no bias and one group unless told. */
-  | { type: 'conv'; filters: number; size: number; stride?: number; groups?: number; bias?: boolean }
+  /** Square kernel, `same` padding, no bias and one group unless told. It starts from N(0, deviation²), by default 2 / fan_out. */
+  | {
+      type: 'conv';
+      filters: number;
+      size: number;
+      stride?: number;
+      groups?: number;
+      bias?: boolean;
+      padding?: 'same' | 'valid';
+      deviation?: number;
+    }
   /** One kernel per channel, `same` padding, no bias. */
   | { type: 'depthwise-conv'; size: number; stride?: number }
+  /** So many rows and columns of zeros on every side: what PyTorch's convolutions do where tfjs's `same` pads one side only. */
+  | { type: 'zero-pad'; size: number }
   | { type: 'batch-norm' }
   | { type: 'relu' }
   | { type: 'sigmoid' }
   | { type: 'add' }
   /** Of a map and what a channel is worth, [1, 1, K]. */
   | { type: 'multiply' }
-  /** Along the channels. */
-  | { type: 'concat' }
+  /** Along the channels, or of tokens one after the other. */
+  | { type: 'concat'; along?: 'tokens' }
   | { type: 'reshape'; shape: number[] }
   | { type: 'permute'; axes: number[] }
   /** The second axis of three, from the first to the last but `end`. */
   | { type: 'crop'; start: number; end: number }
-  | { type: 'max-pool'; size: number }
+  /** Stride `size` and `same` padding unless told. */
+  | { type: 'max-pool'; size: number; stride?: number; padding?: 'same' | 'valid' }
   | { type: 'global-average-pool' }
-  | { type: 'dense'; units: number };
+  /** Of the last axis. It starts as PyTorch's linear layers do, or from N(0, deviation²) and no bias. */
+  | { type: 'dense'; units: number; deviation?: number };
 
-/** Everything there is to know about a type of layer. A new type is a member of LayerConfig and a rule here. */
-export interface LayerRule<C> {
-  outputShape(config: C, inputs: Shape[]): Shape;
-  /** Trainable ones. */
-  parameters?(config: C, input: Shape): number;
-  /** Of one image. */
-  macs?(config: C, input: Shape, output: Shape): number;
-  /** A stock tfjs layer, but for convolutions in groups. Its initializers draw nothing: see `initialValues`. */
-  build(config: C, name: string): tf.layers.Layer;
-  /** In the order of the layer's weights; a layer without this keeps what it was built with. */
-  initialValues?(config: C, input: Shape, random: Random): Float32Array[];
-}
-
+/** A new type is a member of LayerConfig and a rule here, or in `tokenLayerRules`. */
 export const layerRules: { [T in LayerConfig['type']]: LayerRule<Extract<LayerConfig, { type: T }>> } = {
+  ...tokenLayerRules,
+
   normalize: {
     outputShape: (_, [input]) => input,
     build: (_, name) =>
@@ -60,43 +65,44 @@ export const layerRules: { [T in LayerConfig['type']]: LayerRule<Extract<LayerCo
   },
 
   conv: {
-    outputShape: ({ filters, stride = 1, groups = 1 }, [[height, width, channels]]) => {
+    outputShape: ({ filters, groups = 1, ...window }, [[height, width, channels]]) => {
       if (channels % groups !== 0 || filters % groups !== 0)
         throw new InputError(`${groups} groups do not divide ${channels} channels and ${filters} filters`);
-      return [Math.ceil(height / stride), Math.ceil(width / stride), filters];
+      return [windows(height, window), windows(width, window), filters];
     },
-    parameters: ({ filters, size, groups = 1, bias = false }, [, , channels]) =>
-      size * size * (channels / groups) * filters + (bias ? filters : 0),
-    macs: ({ filters, size, groups = 1 }, [, , channels], [height, width]) =>
+    weights: ({ filters, size, groups = 1, bias = false }, [, , channels]) => [
+      { shape: [size, size, channels / groups, filters], published: '.weight', layout: 'conv' },
+      ...(bias ? [{ shape: [filters], published: '.bias' }] : []),
+    ],
+    macs: ({ filters, size, groups = 1 }, [[, , channels]], [height, width]) =>
       height * width * size * size * (channels / groups) * filters,
-    build: ({ filters, size, stride = 1, groups = 1, bias = false }, name) =>
+    build: ({ filters, size, stride = 1, groups = 1, bias = false, padding = 'same' }, name) =>
       groups > 1
-        ? groupedConv2dLayer({ name, filters, kernelSize: size, strides: stride, groups, useBias: bias })
+        ? groupedConv2dLayer({ name, filters, kernelSize: size, strides: stride, groups, useBias: bias, padding })
         : tf.layers.conv2d({
             name,
             filters,
             kernelSize: size,
             strides: stride,
-            padding: 'same',
+            padding,
             useBias: bias,
             kernelInitializer: 'zeros',
           }),
     // He et al. 2015, eq. 14: N(0, 2 / fan_out), of a group; biases 0
-    initialValues: ({ filters, size, groups = 1, bias = false }, [, , channels], random) => {
-      const deviation = Math.sqrt(2 / (size * size * (filters / groups)));
-      const kernel = random.fill(new Float32Array(size * size * (channels / groups) * filters), 'normal');
-      return [kernel.map((value) => value * deviation), ...(bias ? [new Float32Array(filters)] : [])];
-    },
+    initialValues: ({ filters, size, groups = 1, bias = false, deviation }, [, , channels], random) => [
+      normalValues(
+        random,
+        size * size * (channels / groups) * filters,
+        deviation ?? Math.sqrt(2 / (size * size * (filters / groups))),
+      ),
+      ...(bias ? [new Float32Array(filters)] : []),
+    ],
   },
 
   'depthwise-conv': {
-    outputShape: ({ stride = 1 }, [[height, width, channels]]) => [
-      Math.ceil(height / stride),
-      Math.ceil(width / stride),
-      channels,
-    ],
-    parameters: ({ size }, [, , channels]) => size * size * channels,
-    macs: ({ size }, [, , channels], [height, width]) => height * width * size * size * channels,
+    outputShape: (window, [[height, width, channels]]) => [windows(height, window), windows(width, window), channels],
+    weights: ({ size }, [, , channels]) => [{ shape: [size, size, channels, 1] }],
+    macs: ({ size }, [[, , channels]], [height, width]) => height * width * size * size * channels,
     build: ({ size, stride = 1 }, name) =>
       tf.layers.depthwiseConv2d({
         name,
@@ -108,13 +114,26 @@ export const layerRules: { [T in LayerConfig['type']]: LayerRule<Extract<LayerCo
       }),
     // As a convolution of one filter a group.
     initialValues: ({ size }, [, , channels], random) => [
-      random.fill(new Float32Array(size * size * channels), 'normal').map((value) => value * Math.sqrt(2 / size ** 2)),
+      normalValues(random, size * size * channels, Math.sqrt(2 / size ** 2)),
     ],
+  },
+
+  'zero-pad': {
+    outputShape: ({ size }, [[height, width, channels]]) => [height + 2 * size, width + 2 * size, channels],
+    build: ({ size }, name) => tf.layers.zeroPadding2d({ name, padding: size }),
   },
 
   'batch-norm': {
     outputShape: (_, [input]) => input,
-    parameters: (_, input) => 2 * input[input.length - 1],
+    weights: (_, input) => {
+      const shape = input.slice(-1);
+      return [
+        { shape, published: '.weight' },
+        { shape, published: '.bias' },
+        { shape, published: '.running_mean', trainable: false },
+        { shape, published: '.running_var', trainable: false },
+      ];
+    },
     // 0.9 of the old average is kept: PyTorch's momentum 0.1.
     build: (_, name) => tf.layers.batchNormalization({ name, momentum: 0.9, epsilon: 1e-5 }),
   },
@@ -150,17 +169,17 @@ export const layerRules: { [T in LayerConfig['type']]: LayerRule<Extract<LayerCo
   },
 
   concat: {
-    outputShape: (_, inputs) => [
-      ...inputs[0].slice(0, -1),
-      inputs.reduce((channels, shape) => channels + shape.at(-1)!, 0),
-    ],
-    build: (_, name) => tf.layers.concatenate({ name }),
+    outputShape: ({ along }, inputs) => {
+      const axis = along === 'tokens' ? 0 : inputs[0].length - 1;
+      const sum = inputs.reduce((total, shape) => total + shape[axis], 0);
+      return inputs[0].map((size, i) => (i === axis ? sum : size));
+    },
+    build: ({ along }, name) => tf.layers.concatenate({ name, axis: along === 'tokens' ? 1 : -1 }),
   },
 
   reshape: {
     outputShape: ({ shape }, [input]) => {
-      const size = (of: Shape) => of.reduce((a, b) => a * b, 1);
-      if (size(shape) !== size(input))
+      if (sizeOf(shape) !== sizeOf(input))
         throw new InputError(`cannot reshape ${input.join(' x ')} to ${shape.join(' x ')}`);
       return shape;
     },
@@ -185,12 +204,13 @@ export const layerRules: { [T in LayerConfig['type']]: LayerRule<Extract<LayerCo
   },
 
   'max-pool': {
-    outputShape: ({ size }, [[height, width, channels]]) => [
-      Math.ceil(height / size),
-      Math.ceil(width / size),
+    outputShape: ({ size, stride = size, padding }, [[height, width, channels]]) => [
+      windows(height, { size, stride, padding }),
+      windows(width, { size, stride, padding }),
       channels,
     ],
-    build: ({ size }, name) => tf.layers.maxPooling2d({ name, poolSize: size, strides: size, padding: 'same' }),
+    build: ({ size, stride = size, padding = 'same' }, name) =>
+      tf.layers.maxPooling2d({ name, poolSize: size, strides: stride, padding }),
   },
 
   'global-average-pool': {
@@ -199,12 +219,17 @@ export const layerRules: { [T in LayerConfig['type']]: LayerRule<Extract<LayerCo
   },
 
   dense: {
-    outputShape: ({ units }) => [units],
-    parameters: ({ units }, [inputs]) => (inputs + 1) * units,
-    macs: ({ units }, [inputs]) => inputs * units,
+    outputShape: ({ units }, [input]) => [...input.slice(0, -1), units],
+    weights: ({ units }, input) => [
+      { shape: [input.at(-1)!, units], published: '.weight', layout: 'dense' },
+      { shape: [units], published: '.bias' },
+    ],
+    macs: (_, [input], output) => sizeOf(output) * input.at(-1)!,
     build: ({ units }, name) => tf.layers.dense({ name, units, kernelInitializer: 'zeros', biasInitializer: 'zeros' }),
     // PyTorch's default for linear layers: both U(±1 / √fan_in)
-    initialValues: ({ units }, [inputs], random) => {
+    initialValues: ({ units, deviation }, input, random) => {
+      const inputs = input.at(-1)!;
+      if (deviation !== undefined) return [normalValues(random, inputs * units, deviation), new Float32Array(units)];
       const bound = 1 / Math.sqrt(inputs);
       const draw = (size: number) =>
         random.fill(new Float32Array(size), 'uniform').map((value) => (2 * value - 1) * bound);
@@ -212,3 +237,16 @@ export const layerRules: { [T in LayerConfig['type']]: LayerRule<Extract<LayerCo
     },
   },
 };
+
+/** How many windows fit into an axis. */
+function windows(
+  length: number,
+  { size, stride = 1, padding }: { size: number; stride?: number; padding?: 'same' | 'valid' },
+): number {
+  return padding === 'valid' ? Math.floor((length - size) / stride) + 1 : Math.ceil(length / stride);
+}
+
+/** Values of a tensor of a shape. */
+export function sizeOf(shape: Shape): number {
+  return shape.reduce((product, n) => product * n, 1);
+}

@@ -1,7 +1,10 @@
+import { caitSpec } from './cait.js';
 import { cifarResnetSpec } from './cifar-resnet.js';
+import { deitSpec } from './deit.js';
 import { mobilenetV2Spec } from './mobilenet-v2.js';
 import { countNetwork, inferShapes, type LayerSpec, type NetworkSpec } from './network-spec.js';
 import { regnetSpec } from './regnet.js';
+import { resnetForm, resnetSpec } from './resnet.js';
 import { shufflenetV2Spec } from './shufflenet-v2.js';
 import { vggSpec } from './vgg.js';
 import { wideResnetSpec } from './wide-resnet.js';
@@ -39,6 +42,42 @@ describe('counting', () => {
   it('follows images whose size does not halve evenly', () => {
     const shapes = inferShapes({ ...resnet(8), imageShape: [30, 33, 3] });
     expect(shapes.get('stage3_block1_relu')).toEqual([8, 9, 64]);
+  });
+});
+
+describe('counting the networks for ImageNet', () => {
+  const imagenet = {
+    classes: Array.from({ length: 1000 }, (_, i) => `${i}`),
+    imageShape: [224, 224, 3] as [number, number, number],
+    normalization: context.normalization,
+  };
+  const residual = (variant: Parameters<typeof resnetForm>[0]) =>
+    resnetSpec({ form: resnetForm(variant), ...imagenet });
+  const transformer = (of: typeof deitSpec, width: number, depth: number, heads: number) =>
+    of({ width, depth, heads, patchSize: 16, dropPath: 0.1, ...imagenet });
+
+  // torchvision's num_params and GFLOPS; timm's parameters, and GMACs as the papers round them.
+  it.each<[string, NetworkSpec, number, string]>([
+    ['resnet18', residual('resnet18'), 11_689_512, '1.814'],
+    ['resnet34', residual('resnet34'), 21_797_672, '3.664'],
+    ['resnet50', residual('resnet50'), 25_557_032, '4.089'],
+    ['resnet101', residual('resnet101'), 44_549_160, '7.801'],
+    ['wide_resnet50_2', residual('wide_resnet50_2'), 68_883_240, '11.398'],
+    ['resnext50_32x4d', residual('resnext50_32x4d'), 25_028_904, '4.230'],
+    ['deit_tiny_patch16_224', transformer(deitSpec, 192, 12, 3), 5_717_416, '1.3'],
+    ['deit_small_patch16_224', transformer(deitSpec, 384, 12, 6), 22_050_664, '4.6'],
+    ['deit_base_patch16_224', transformer(deitSpec, 768, 12, 12), 86_567_656, '17.6'],
+    ['cait_xxs24_224', transformer(caitSpec, 192, 24, 4), 11_956_264, '2.5'],
+    ['cait_s24_224', transformer(caitSpec, 384, 24, 8), 46_916_200, '9.3'],
+  ])('counts %s', (_, spec, parameters, gigamacs) => {
+    const counted = countNetwork(spec);
+    expect(counted.parameters).toBe(parameters);
+    expect((counted.macs / 1e9).toFixed(gigamacs.split('.')[1].length)).toBe(gigamacs);
+  });
+
+  it('ends in maps of 7 x 7, or of patches', () => {
+    expect(inferShapes(residual('resnet50')).get('stage4_block3_relu')).toEqual([7, 7, 2048]);
+    expect(inferShapes(transformer(caitSpec, 192, 24, 4)).get('map')).toEqual([14, 14, 192]);
   });
 });
 

@@ -1,5 +1,6 @@
 import { InputError } from '@retort/core';
-import { layerRules, type LayerConfig, type LayerRule, type Shape } from './layer-rules.js';
+import type { LayerRule, Shape } from './layer-rule.js';
+import { layerRules, sizeOf, type LayerConfig } from './layer-rules.js';
 
 /** A layer of a network that does not exist yet. */
 export interface LayerSpec {
@@ -8,6 +9,8 @@ export interface LayerSpec {
   /** Names of earlier layers, or `image`. */
   from: string[];
   config: LayerConfig;
+  /** What the layer is called in published weights; absent where none are read. */
+  published?: string;
 }
 
 /** A network as plain data: counted without allocating, built by `buildStudent`. */
@@ -36,17 +39,19 @@ export function inferShapes({ imageShape, layers }: NetworkSpec): Map<string, Sh
 }
 
 /**
- * Trainable parameters (convolutions, batch-norm gamma and beta, dense kernels and biases) and multiply-accumulates of one
- * image (convolutions and dense layers). Nothing is allocated.
+ * Trainable parameters, and multiply-accumulates of one image: those of convolutions, dense layers and the products of attention.
+ * Nothing is allocated.
  */
 export function countNetwork(spec: NetworkSpec): { parameters: number; macs: number } {
   const shapes = inferShapes(spec);
   const total = { parameters: 0, macs: 0 };
   for (const { name, from, config } of spec.layers) {
     const rule = ruleOf(config);
-    const [input, output] = [shapes.get(from[0])!, shapes.get(name)!];
-    total.parameters += rule.parameters?.(config, input) ?? 0;
-    total.macs += rule.macs?.(config, input, output) ?? 0;
+    const inputs = from.map((source) => shapes.get(source)!);
+    for (const { shape, trainable = true } of rule.weights?.(config, inputs[0]) ?? []) {
+      if (trainable) total.parameters += sizeOf(shape);
+    }
+    total.macs += rule.macs?.(config, inputs, shapes.get(name)!) ?? 0;
   }
   return total;
 }

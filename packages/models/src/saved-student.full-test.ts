@@ -8,10 +8,12 @@ import { tmpdir } from 'node:os';
 import { join, normalize } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import * as tf from '@tensorflow/tfjs';
+import ts from 'typescript';
 import type { Student } from '@retort/core';
 import { forward, saveLayersModel } from '@retort/nn';
 import { describeEachBackend, expectClose } from '@retort-tools/testing';
 import { cifarResnet } from './cifar-resnet.js';
+import { deit } from './deit.js';
 import { smallCnn } from './small-cnn.js';
 import { studentContext } from './test-support/student-context.js';
 
@@ -21,11 +23,13 @@ const tfjsForBrowsers = createRequire(import.meta.url).resolve('@tensorflow/tfjs
 const [batch, size] = [4, 32];
 const pixels = Float32Array.from({ length: batch * size * size * 3 }, (_, i) => 0.5 + 0.5 * Math.sin(i * 0.7));
 
-/** Nothing of ours in it: a script tag and `tf.loadLayersModel`. The first output of a student is its logits. */
-const page = `<!doctype html>
+/** Nothing of ours in it but the import that a saved student names: a script tag and `tf.loadLayersModel`. The first output is its logits. */
+const pageWith = (imports: string | undefined) => `<!doctype html>
 <script src="/tf.min.js"></script>
-<script>
+<script type="importmap">{ "imports": { "@tensorflow/tfjs": "/tfjs.js", "@retort/models/layers": "/src/layers.js" } }</script>
+<script type="module">
   (async () => {
+    ${imports === undefined ? '' : `await import('${imports}');`}
     await tf.setBackend('cpu');
     const model = await tf.loadLayersModel(location.search.slice(1) + '/model.json');
     const pixels = new Float32Array(await (await fetch('/pixels')).arrayBuffer());
@@ -36,6 +40,9 @@ const page = `<!doctype html>
     .then((result) => fetch('/result', { method: 'POST', body: JSON.stringify(result) }));
 </script>`;
 
+/** The global of the script tag, as the module that our layers import. */
+const tfjsModule = `export const { ${Object.keys(tf).join(', ')} } = globalThis.tf;`;
+
 interface PageResult {
   logits?: number[];
   error?: string;
@@ -44,6 +51,7 @@ interface PageResult {
 describeEachBackend('a saved student, in a browser and', () => {
   let folder: string;
   let server: Server;
+  let imports: string | undefined;
   let report: (result: PageResult) => void;
 
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -51,7 +59,10 @@ describeEachBackend('a saved student, in a browser and', () => {
     if (pathname === '/result') {
       response.end();
       report(JSON.parse((await buffer(request)).toString()) as PageResult);
-    } else if (pathname === '/') response.setHeader('content-type', 'text/html').end(page);
+    } else if (pathname === '/') response.setHeader('content-type', 'text/html').end(pageWith(imports));
+    else if (pathname === '/tfjs.js') response.setHeader('content-type', 'text/javascript').end(tfjsModule);
+    else if (pathname.startsWith('/src/'))
+      response.setHeader('content-type', 'text/javascript').end(moduleOf(normalize(pathname)));
     else if (pathname === '/pixels') response.end(Buffer.from(pixels.buffer));
     else if (pathname === '/tf.min.js')
       response.setHeader('content-type', 'text/javascript').end(readFileSync(tfjsForBrowsers));
@@ -75,6 +86,7 @@ describeEachBackend('a saved student, in a browser and', () => {
   it.each([
     ['cifar-resnet', cifarResnet, { depth: 8 }],
     ['small-cnn', smallCnn, { width: 6 }],
+    ['deit', deit, { width: 24, depth: 2, patchSize: 8 }],
   ])('%s gives the same logits in headless Chromium', async (name, part, options) => {
     const student = (await part.create(part.options.parse(options) as never, studentContext())) as Student;
     const image = tf.tensor4d(pixels, [batch, size, size, 3]);
@@ -82,6 +94,7 @@ describeEachBackend('a saved student, in a browser and', () => {
     for (let i = 0; i < 3; i++) tf.tidy(() => void forward(student, image, { training: true }));
     const expected = await forward(student, image, { training: false }).logits!.data();
     await saveLayersModel(student.model, join(folder, name));
+    imports = student.imports;
     const { logits, error } = await open(`/?${name}`);
     expect(error).toBeUndefined();
     await expectClose(logits!, expected, { absolute: 1e-4, relative: 0 });
@@ -127,4 +140,13 @@ function failure(browser: ChildProcess, said: () => string): Promise<never> {
     browser.on('exit', (code) => fail(`ended with ${code} before the page reported`));
     setTimeout(() => fail('gave no result within 120 s'), 120_000).unref();
   });
+}
+
+/** A source file of this package as a browser reads it. */
+function moduleOf(pathname: string): string {
+  const file = new URL(`..${pathname.replace(/\.js$/, '.ts')}`, import.meta.url);
+  const { outputText } = ts.transpileModule(readFileSync(file, 'utf8'), {
+    compilerOptions: { module: ts.ModuleKind.ES2022, target: ts.ScriptTarget.ES2022 },
+  });
+  return outputText;
 }

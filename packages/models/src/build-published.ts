@@ -1,0 +1,41 @@
+import { resolve } from 'node:path';
+import { type Student, type StudentContext, z } from '@retort/core';
+import { buildStudent } from './build-student.js';
+import { dropPathNoise } from './drop-path-noise.js';
+import type { NetworkSpec } from './network-spec.js';
+import { readPublishedWeights } from './published-weights.js';
+import { tokenLayerRules } from './token-layer-rules.js';
+
+/** What published networks were trained with: statistics of ImageNet's pixels in [0, 1]. */
+export const imagenetNormalization = { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] };
+
+/** Options of networks whose trained weights are published. @param names what the tensors are called */
+export function publishedOptions(names: string) {
+  return {
+    weights: z.string().optional().describe(`safetensors file to start from, its tensors under ${names}.`),
+    classifier: z
+      .enum(['published', 'new'])
+      .default('published')
+      .describe("With weights: the file's classifier, or a new one for the data set's classes."),
+  };
+}
+
+/**
+ * Builds a network from its specification, with the weights of a file if there is one. Such a network normalizes pixels with the
+ * statistics of ImageNet, as it did when it was trained.
+ */
+export async function buildPublished(
+  specOf: (settings: Pick<StudentContext, 'classes' | 'imageShape' | 'normalization'>) => NetworkSpec,
+  name: string,
+  { classes, imageShape, normalization, seeds, baseFolder, path: where }: StudentContext,
+  { weights, classifier }: { weights?: string; classifier: 'published' | 'new' },
+): Promise<Student> {
+  const spec = specOf({ classes, imageShape, normalization: weights ? imagenetNormalization : normalization });
+  const values = weights && (await readPublishedWeights(spec, resolve(baseFolder, weights), { classifier, where }));
+  const noise = dropPathNoise(spec, seeds);
+  return {
+    ...buildStudent(spec, name, seeds.stream('init'), values || undefined),
+    ...(noise && { noise }),
+    ...(spec.layers.some(({ config }) => config.type in tokenLayerRules) && { imports: '@retort/models/layers' }),
+  };
+}

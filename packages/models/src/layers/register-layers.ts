@@ -1,0 +1,15 @@
+import * as tf from '@tensorflow/tfjs';
+import { ClassToken } from './class-token.js';
+import { DropPath } from './drop-path.js';
+import { LayerNorm } from './layer-norm.js';
+import { LayerScale } from './layer-scale.js';
+import { LearnedPositions } from './learned-positions.js';
+import { TokenAttention } from './token-attention.js';
+import { TokenSlice } from './token-slice.js';
+
+/** Lets tfjs load networks with transformer layers. Calling it again changes nothing. */
+export function registerLayers(): void {
+  for (const layer of [ClassToken, DropPath, LayerNorm, LayerScale, LearnedPositions, TokenAttention, TokenSlice]) {
+    tf.serialization.registerClass(layer as tf.serialization.SerializableConstructor<tf.layers.Layer>);
+  }
+}
