@@ -1,4 +1,5 @@
 import { definePlugin } from '@retort/core';
+import { diskCache } from './disk-cache.js';
 import { layersModelTeacher } from './layers-model-teacher.js';
 import { noisyTeacher } from './noisy-teacher.js';
 import { onnxTeacher } from './onnx-teacher.js';
@@ -6,6 +7,7 @@ import { runTeacher } from './run-teacher.js';
 import { specialistTeacher } from './specialist-teacher.js';
 
 export { classOrder, reorderLogits } from './class-order.js';
+export { diskCache } from './disk-cache.js';
 export { layersModelTeacher } from './layers-model-teacher.js';
 export { noisyTeacher } from './noisy-teacher.js';
 export { onnxTeacher } from './onnx-teacher.js';
@@ -14,10 +16,11 @@ export type { Normalization } from './preprocessing.js';
 export { runTeacher } from './run-teacher.js';
 export { specialistTeacher } from './specialist-teacher.js';
 
-/** Teachers: LayersModel, ONNX, run folders. */
+/** Teachers: LayersModel, ONNX, run folders, and what is made of them; a cache of their outputs. */
 export const plugin = definePlugin({
   name: '@retort/teachers',
   register(registry) {
     registry.add(layersModelTeacher).add(onnxTeacher).add(runTeacher).add(noisyTeacher).add(specialistTeacher);
+    registry.add(diskCache);
   },
 });

@@ -9,27 +9,8 @@ import { layersModelTeacher } from './layers-model-teacher.js';
 import { disposeOutput } from './output-shapes.js';
 import { runTeacher } from './run-teacher.js';
 import { batchOf, makeTeacher, pixelsOf, refusal, teacherContext } from './test-support/teacher-inputs.js';
+import { tinyModel } from './test-support/tiny-model.js';
 import { tiny, tinyOutputs } from './test-support/tiny-network.js';
-
-/** The tiny network; all three outputs, as a run saves its student, or the logits alone. */
-function tinyModel({ activation, outputs = 1 }: { activation?: 'softmax'; outputs?: number } = {}): tf.LayersModel {
-  const { height, width, features, classes } = tiny;
-  const image = tf.input({ shape: [height, width, 3], name: 'image' });
-  const conv = tf.layers.conv2d({ name: 'conv', filters: features, kernelSize: 1, useBias: false }).apply(image);
-  // Batch norm at its initial averages changes nothing in evaluation mode, and everything in training mode.
-  const norm = tf.layers.batchNormalization({ name: 'norm', epsilon: 1e-7 }).apply(conv);
-  const map = tf.layers.reLU({ name: 'map' }).apply(norm) as tf.SymbolicTensor;
-  const pool = tf.layers
-    .globalAveragePooling2d({ name: 'pool', dataFormat: 'channelsLast' })
-    .apply(map) as tf.SymbolicTensor;
-  const logits = tf.layers.dense({ name: 'dense', units: classes, activation }).apply(pool) as tf.SymbolicTensor;
-  const model = tf.model({ inputs: image, outputs: [logits, pool, map].slice(0, outputs), name: 'tiny' });
-  tf.tidy(() => {
-    model.getLayer('conv').setWeights([tf.tensor(tiny.convolution, [1, 1, 3, features])]);
-    model.getLayer('dense').setWeights([tf.tensor(tiny.kernel, [features, classes]), tf.tensor(tiny.bias)]);
-  });
-  return model;
-}
 
 const taps = { embedding: 'pool', featureMap: 'map', early: 'conv' };
 let folder: string;
@@ -77,6 +58,7 @@ describeEachBackend('layers-model teacher', () => {
     expect(description).toEqual({
       provides: { logits: [3], embedding: [2], featureMap: [4, 5, 2], early: [4, 5, 2] },
       fingerprint: createHash('sha256').update(Buffer.concat(files)).digest('hex'),
+      settings: expect.stringContaining('"normalization":{"mean":[0,0,0],"deviation":[1,1,1]}') as string,
       summary: 'LayersModel, 0.00 M weights',
     });
     expect(classifier!.kernel.shape).toEqual([2, 3]);

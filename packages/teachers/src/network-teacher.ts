@@ -68,6 +68,7 @@ async function create(
       ...(classes && { classes: context.classes }),
       provides,
       fingerprint,
+      settings: JSON.stringify({ layers, normalization, order: order && Array.from(order) }),
       summary: `${format}, ${millions.toFixed(2)} M weights`,
       ...(classifier && {
         classifier: {

@@ -25,7 +25,7 @@ export const noisyTeacher = definePart('teacher', {
   }),
   create: async ({ of, noiseSeed }, context) => {
     const teacher = await context.scope.create(of, context);
-    const { provides, fingerprint, summary, classes } = teacher.describe();
+    const { provides, fingerprint, settings, summary, classes } = teacher.describe();
     const seeds = new Seeds(noiseSeed);
     return {
       id: context.id,
@@ -33,6 +33,7 @@ export const noisyTeacher = definePart('teacher', {
         // Not its classifier: what it says no longer comes from its embedding.
         ...(classes && { classes }),
         provides,
+        ...(settings !== undefined && { settings }),
         fingerprint: sha256(`noisy ${noiseSeed} ${fingerprint}`),
         summary: `noise in place of: ${summary}`,
       }),

@@ -116,6 +116,7 @@ describe('onnx teacher', () => {
     expect(teacher.describe()).toEqual({
       provides: { logits: [3], embedding: [2], featureMap: [4, 5, 2] },
       fingerprint: createHash('sha256').update(tinyOnnx()).digest('hex'),
+      settings: expect.stringContaining('"layout":"nchw"') as string,
       summary: 'ONNX, 0.00 MB, 1 thread',
     });
     await teacher.dispose();

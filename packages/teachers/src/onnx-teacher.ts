@@ -97,6 +97,14 @@ export const onnxTeacher = definePart('teacher', {
           ...(options.classes && { classes: context.classes }),
           provides,
           fingerprint: sha256(bytes),
+          settings: JSON.stringify({
+            input: input.name,
+            outputs,
+            layout,
+            normalization,
+            threads,
+            order: order && Array.from(order),
+          }),
           summary: `ONNX, ${(bytes.length / 1e6).toFixed(2)} MB, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
         }),
         infer: async (batch) => {
