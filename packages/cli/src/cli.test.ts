@@ -42,6 +42,7 @@ describe('help', () => {
       'predict',
       'export',
       'list',
+      'compare',
       'report',
       'doctor',
       'schema',

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import type { CompareOptions } from './commands/compare.js';
 import type { ExportOptions } from './commands/export.js';
 import { describeFailure } from './failure.js';
 import { createTerminal, type GlobalOptions, type Terminal } from './terminal.js';
@@ -12,6 +13,12 @@ const collect = (value: string, earlier: string[]) => [...earlier, value];
 function wholeNumber(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
   return Number(text);
+}
+
+function positiveNumber(text: string): number {
+  const number = wholeNumber(text);
+  if (number === 0) throw new InvalidArgumentError('It must be at least 1.');
+  return number;
 }
 
 /**
@@ -268,6 +275,74 @@ Examples:
     .action(
       run(async (terminal, runs: string[], options: { output?: string }) =>
         (await import('./commands/report.js')).report(runs, options, terminal),
+      ),
+    );
+
+  command(
+    'compare <files...>',
+    'run arms of a comparison with several seeds, paired, and write tables and a page',
+    `
+An arm is a manifest, or a variant of one; every arm is run with every seed, each run in a process of its own.
+A finished run leaves one file in OUT/runs; the same command goes on where it was stopped, on another machine
+too. A run that fails is noted and ends nothing else. At the end: means over seeds, and each arm minus the
+baseline, pair by pair, with 95 % intervals and Holm's correction; comparison.md, .csv, .html and runs.csv.
+
+A protocol file keeps all of this in one place:
+
+  manifest: manifests/student.yaml
+  seeds: 1..5
+  baseline: none
+  arms:
+    none: [trainer.weighting=none]
+    equal: [trainer.weighting=equal]
+    agent: { set: [agent=ppo], seeds: 1..10 }
+
+Examples:
+  $ retort compare protocol.yaml --workers 2
+  $ retort compare baseline.yaml agent.yaml --seeds 1..5
+  $ retort compare student.yaml --seeds 1..3 --arm none=trainer.weighting=none --arm agent
+  $ retort compare student.yaml --arm ppo='agent=ppo,trainer.epochs=60' --arm pg='trainer.epochs=60'
+  $ retort compare protocol.yaml --dry-run                         what is to do, and how long it takes
+  $ retort compare protocol.yaml --job $SLURM_ARRAY_TASK_ID        one run, on a cluster
+  $ retort compare protocol.yaml --job $JOB_COMPLETION_INDEX       the same in Kubernetes
+  $ retort compare protocol.yaml --summarize-only --metric nll
+`,
+  )
+    .addOption(
+      new Option('-a, --arm <name=settings>', "variant of one manifest: NAME='key=value,key=value'; may be repeated")
+        .argParser(collect)
+        .default([], 'none'),
+    )
+    .option('--seeds <list>', '1..5, or 1,2,7 (default: 1..5)')
+    .option(
+      '--baseline <arm>',
+      'the arm that others are compared with (default: baseline if there is one, else the first)',
+    )
+    .option('--metric <name>', 'what is compared: a metric of the test split, or validation/NAME (default: top-1)')
+    .option('--name <name>', 'of the comparison (default: that of the protocol or the manifests)')
+    .addOption(settings)
+    .option('-f, --folder <out>', 'where results go (default: runs/compare-NAME)')
+    .option('-w, --workers <n>', 'runs at a time', positiveNumber, 1)
+    .option('--no-estimate', 'do not time a few steps of every arm first')
+    .addOption(
+      new Option('--list-jobs', 'list the runs with their numbers and which are done').conflicts([
+        'dryRun',
+        'job',
+        'summarizeOnly',
+      ]),
+    )
+    .addOption(
+      new Option('--dry-run', 'the same, and estimate the time; trains nothing').conflicts(['job', 'summarizeOnly']),
+    )
+    .addOption(
+      new Option('--job <n>', 'make one run of the list and no summary')
+        .argParser(wholeNumber)
+        .conflicts('summarizeOnly'),
+    )
+    .option('--summarize-only', 'tables and page of the results that are there')
+    .action(
+      run(async (terminal, files: string[], options: CompareOptions) =>
+        (await import('./commands/compare.js')).compare(files, options, terminal),
       ),
     );
 

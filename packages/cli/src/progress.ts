@@ -183,14 +183,15 @@ function parent(path: string): string {
   return path.replace(/[\\/][^\\/]*$/, '');
 }
 
-interface Bar {
+/** A line that moves at the bottom of a terminal, and remarks above it. */
+export interface Bar {
   start(total: number, done: number): void;
   update(done: number, where: string, text: string): void;
   say(line: string): void;
   stop(): void;
 }
 
-function createBar(stream: NodeJS.WritableStream): Bar {
+export function createBar(stream: NodeJS.WritableStream): Bar {
   const bars = new cliProgress.MultiBar(
     {
       stream,

@@ -1,3 +1,11 @@
+export { renderGrid } from './grid-page.js';
+export { readGridResult } from './grid-result.js';
+export type { GridResult } from './grid-result.js';
+export { fullMetric, summarizeGrid } from './grid-summary.js';
+export type { ArmDifference, ArmSummary, Grid, GridArm, GridSummary } from './grid-summary.js';
+export { gridCsv, gridMarkdown, runsCsv } from './grid-text.js';
 export { renderReport, writeReport } from './report.js';
 export { readRun } from './run-data.js';
 export type { RunData } from './run-data.js';
+export { mean, meanInterval, standardDeviation } from './statistics.js';
+export type { PairedDifference, Sample } from './statistics.js';

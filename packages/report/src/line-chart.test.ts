@@ -77,6 +77,16 @@ describe('lineChart', () => {
     expect(new Set(styles).size).toBe(8);
   });
 
+  it('shades bands, which widen the axis', () => {
+    const points: Point[] = [
+      { x: 0, y: 5, band: [0, 10] },
+      { x: 1, y: 5, band: [5, 5] },
+    ];
+    const { text } = lineChart({ title: 't', xLabel: 'x', series: [{ name: 'a', points, color: 3 }] })!;
+    expect(text).toContain('<path class="band" d="M52 10L390 105L390 105L52 200Z"/>');
+    expect(text).toContain('<g class="s3">');
+  });
+
   it('gives the script every x once, with the values there', () => {
     const series = [
       { name: '<a>', points: known },

@@ -6,11 +6,15 @@ import { linearScale, logScale, type Scale } from './scale.js';
 export interface Point {
   x: number;
   y: number | undefined;
+  /** Ends of the band that is shaded around the line. */
+  band?: [number, number];
 }
 
 export interface Series {
   name: string;
   points: Point[];
+  /** Number of its color; its place among the series if not given. */
+  color?: number;
 }
 
 export interface LineChart {
@@ -43,7 +47,9 @@ const colorCount = 6;
 /** A figure with an inline SVG, its legend, and what the tooltip script reads; nothing when no series has a finite value. */
 export function lineChart(chart: LineChart): Markup | undefined {
   const series = chart.series.map((one) => ({ ...one, points: thin(one.points) }));
-  const finite = series.flatMap(({ points }) => points.filter((point) => point.y !== undefined)) as Required<Point>[];
+  const finite = series.flatMap(({ points }) => points.filter((point) => point.y !== undefined)) as (Point & {
+    y: number;
+  })[];
   if (finite.length === 0) return undefined;
 
   const format = chart.format ?? plain;
@@ -56,7 +62,7 @@ export function lineChart(chart: LineChart): Markup | undefined {
     bottom: size.height - (chart.wide ? 48 : 36),
   };
 
-  const ys = [...finite.map((point) => point.y as number), ...(chart.include ?? [])];
+  const ys = [...finite.flatMap((point) => [point.y, ...(point.band ?? [])]), ...(chart.include ?? [])];
   if (chart.reference) ys.push(chart.reference.y);
   const [lowest, highest] = [Math.min(...ys), Math.max(...ys)];
   const logarithmic = !chart.include && !chart.limits && lowest > 0 && highest / lowest > logRatio;
@@ -81,7 +87,7 @@ export function lineChart(chart: LineChart): Markup | undefined {
       <title>${title}</title>
       <desc>${series.map((one) => describe(one, format)).join('; ')}</desc>
       ${axes(x, y, plot, chart.xLabel, axisFormat)} ${chart.reference && referenceLine(chart.reference, y, plot)}
-      ${series.map((one, i) => line(one, x, y, plot.bottom, i))}
+      ${series.map((one, i) => line(one, x, y, plot.bottom, one.color ?? i))}
       <line class="cursor" y1="${plot.top}" y2="${plot.bottom}"/>
       <rect class="hit" x="${plot.left}" y="${plot.top}" width="${plot.right - plot.left}" height="${plot.bottom - plot.top}"><title></title></rect>
     </svg>
@@ -96,9 +102,11 @@ export function thin(points: Point[], most = mostPoints): Point[] {
   return Array.from({ length: Math.ceil(points.length / size) }, (_, i) => {
     const run = points.slice(i * size, (i + 1) * size);
     const values = run.map((point) => point.y).filter((value) => value !== undefined);
+    const bands = run.map((point) => point.band).filter((band) => band !== undefined);
     return {
       x: mean(run.map((point) => point.x)),
       y: values.length > 0 ? mean(values) : undefined,
+      ...(bands.length > 0 && { band: [mean(bands.map(([low]) => low)), mean(bands.map(([, high]) => high))] }),
     };
   });
 }
@@ -118,14 +126,23 @@ export function linePath(points: Point[], x: (value: number) => number, y: (valu
   return path;
 }
 
+/** The outline of the bands of neighboring points: out along the upper ends, back along the lower ones. */
+export function bandPath(points: Point[], x: (value: number) => number, y: (value: number) => number): string {
+  const banded = points.flatMap(({ x: at, band }) => (band ? [{ at, band }] : []));
+  if (banded.length < 2) return '';
+  const corners = (which: 0 | 1) => banded.map(({ at, band }) => `${short(x(at))} ${short(y(band[which]))}`);
+  return `M${[...corners(1), ...corners(0).reverse()].join('L')}Z`;
+}
+
 function line({ points }: Series, x: Scale, y: Scale, bottom: number, index: number): Content {
   const few = points.length <= 30;
   const dots = points.filter(
     (point, i) => point.y !== undefined && (few || (points[i - 1]?.y === undefined && points[i + 1]?.y === undefined)),
   );
   const gaps = points.filter((point) => point.y === undefined);
+  const outline = bandPath(points, x, y);
   return markup`<g class="${styleOf(index)}">
-    <path class="line" d="${linePath(points, x, y)}"/>
+    ${outline && markup`<path class="band" d="${outline}"/>`}<path class="line" d="${linePath(points, x, y)}"/>
     ${dots.map((point) => markup`<circle cx="${short(x(point.x))}" cy="${short(y(point.y!))}" r="${points.length === 1 ? 4 : 2.2}"/>`)}
     ${gaps.map((point) => markup`<text class="gap" x="${short(x(point.x))}" y="${bottom - 3}">×</text>`)}
   </g>`;
@@ -167,7 +184,7 @@ function legend(series: Series[], format: (y: number) => string): Content {
     ${series.map((one, i) => {
       const last = one.points.findLast((point) => point.y !== undefined)?.y;
       return markup`<li>
-        <svg class="${styleOf(i)}" viewBox="0 0 22 8" aria-hidden="true"><path class="line" d="M1 4H21"/></svg>${one.name} <b>${last === undefined ? 'not finite' : format(last)}</b>
+        <svg class="${styleOf(one.color ?? i)}" viewBox="0 0 22 8" aria-hidden="true"><path class="line" d="M1 4H21"/></svg>${one.name} <b>${last === undefined ? 'not finite' : format(last)}</b>
       </li>`;
     })}
   </ul>`;
@@ -184,7 +201,7 @@ function tipData(series: Series[], x: Scale, format: (y: number) => string, xLab
   });
   return JSON.stringify({
     names: series.map(({ name }) => name),
-    styles: series.map((_, i) => styleOf(i)),
+    styles: series.map(({ color }, i) => styleOf(color ?? i)),
     rows: [...rows]
       .sort(([a], [b]) => a - b)
       .map(([value, texts]) => [Number(short(x(value))), `${xLabel} ${plain(Number(value.toFixed(2)))}`, texts]),
@@ -197,7 +214,8 @@ function describe({ name, points }: Series, format: (y: number) => string): stri
   return `${name}: from ${format(values[0])} to ${format(values[values.length - 1])}`;
 }
 
-function styleOf(index: number): string {
+/** The class of the style sheet for the color of a number. */
+export function styleOf(index: number): string {
   const dashes = Math.floor(index / colorCount) % 3;
   return `s${index % colorCount}${dashes ? ` dash${dashes}` : ''}`;
 }
@@ -207,6 +225,6 @@ function mean(values: number[]): number {
 }
 
 /** A coordinate to a tenth, without trailing zeros. */
-function short(value: number): string {
+export function short(value: number): string {
   return String(Math.round(value * 10) / 10);
 }

@@ -2,7 +2,10 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { renderGrid } from './grid-page.js';
+import { summarizeGrid } from './grid-summary.js';
 import { renderReport, writeReport } from './report.js';
+import { syntheticGrid } from './test-support/synthetic-grid.js';
 import { syntheticRun, writeRunFolder } from './test-support/synthetic-run.js';
 
 const hostile = '</script><script>alert("1")</script>';
@@ -22,6 +25,10 @@ const pages = {
     syntheticRun({ name: 'b', seed: 2 }),
     syntheticRun({ name: hostile }),
   ]),
+  'a comparison of arms': renderGrid(summarizeGrid(syntheticGrid({ epochs: 12 }))),
+  'a comparison that has just begun': renderGrid(
+    summarizeGrid({ ...syntheticGrid(), results: syntheticGrid().results.slice(0, 1), failures: [] }),
+  ),
 };
 
 describe.each(Object.entries(pages))('the report of %s', (_, page) => {

@@ -1,17 +1,12 @@
-import { sha256, writeWhole } from '@retort/core';
+import { writeWhole } from '@retort/core';
 import { comparison, distinctNames } from './comparison.js';
-import { markup, Markup } from './markup.js';
+import { markup } from './markup.js';
+import { page } from './page.js';
 import { readRun, type RunData } from './run-data.js';
 import { runSection, statusBadge } from './run-section.js';
 import { summarize } from './run-summary.js';
-import { script } from './script.js';
-import { style } from './style.js';
 
-/**
- * One HTML page about one run, or a comparison of several with each below it. Pure: the same runs give the same text.
- *
- * The page is whole in itself: nothing is fetched when it is opened, and its own policy forbids it.
- */
+/** One HTML page about one run, or a comparison of several with each below it. Pure: the same runs give the same text. */
 export function renderReport(runs: RunData[]): string {
   const summaries = runs.map(summarize);
   const names = distinctNames(summaries);
@@ -32,27 +27,7 @@ export function renderReport(runs: RunData[]): string {
                 ${runSection(run)}
               </details>`,
           )}`;
-  // The policy lets this script run and no other, not even one that slipped through the escaping.
-  const scriptDigest = Buffer.from(sha256(script), 'hex').toString('base64');
-  const policy = `default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${scriptDigest}'; base-uri 'none'; form-action 'none'`;
-  return markup`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta http-equiv="Content-Security-Policy" content="${policy}" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <title>${title} – Retort</title>
-        ${new Markup(`<style>${style}</style>`)}
-      </head>
-      <body>
-        <main>
-          ${body}
-          <footer>Written by Retort from the run's own log.</footer>
-        </main>
-        ${new Markup(`<script>${script}</script>`)}
-      </body>
-    </html>
-`.text;
+  return page(title, body, "Written by Retort from the run's own log.");
 }
 
 /**
