@@ -43,7 +43,10 @@ export type {
   Head,
   Reward,
   RewardContext,
+  StepInputs,
+  StepTools,
   TeacherWeights,
+  TrialLosses,
   Weighting,
   WeightingContext,
 } from './weighting.js';

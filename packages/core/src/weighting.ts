@@ -1,4 +1,4 @@
-import type { Tensor, Tensor1D, Tensor2D, Variable } from '@tensorflow/tfjs';
+import type { Scalar, Tensor, Tensor1D, Tensor2D, Variable } from '@tensorflow/tfjs';
 import type { Batch } from './batch.js';
 import type { HostTensor, Stateful } from './host-tensor.js';
 import type { BatchTensors, NetworkOutput, OutputShapes } from './network-output.js';
@@ -25,6 +25,11 @@ export interface DistillationView {
   similarity?: Tensor2D;
   /** Per teacher, the student's features in its space, pooled over positions, [B, D_m]; undefined without an adapter. */
   adapted: (Tensor2D | undefined)[];
+  /**
+   * [B, M] per head: how fast a step down the gradient of a teacher's loss lowers the loss on reserved samples. Measured before the
+   * step where a part of the run needs it; absent otherwise, and when evaluating.
+   */
+  lookAhead?: Record<Head, Tensor2D>;
 }
 
 /** Which of the two sets of teacher weights: of losses on predictions, or of losses on features. */
@@ -40,6 +45,41 @@ export interface TeacherWeights {
   experience?: Record<string, Tensor>;
 }
 
+/** What a step is given. */
+export interface StepInputs {
+  batch: Batch;
+  /** One per teacher, in manifest order; whoever runs the step disposes them. */
+  teachers: NetworkOutput[];
+  /** 1-based number of this update. */
+  update: number;
+  learningRate: number;
+}
+
+/** The losses of a trial batch, on the tape of whoever asked. */
+export interface TrialLosses {
+  /** [B, M] per head in use: all losses weighted by it, each times its weight, parts of the batch as a whole included. */
+  byHead: Partial<Record<Head, Tensor2D>>;
+  /** Mean over the batch of the student's cross-entropy against the label. */
+  crossEntropy: Scalar;
+  view: DistillationView;
+}
+
+/** What a weighting that looks ahead or meta-learns may try between two steps. */
+export interface StepTools {
+  /** What a step trains, by key: the student's parameters and those of its losses' adapters. */
+  readonly parameters: Record<string, Variable>;
+  /** The optimizer's tensors, by `parameter/slot`. */
+  readonly slots: Record<string, Variable>;
+  /** All that a step changes: parameters, moving averages, slots, log. What `compile` is to be told when it evaluates. */
+  readonly variables: Record<string, Variable>;
+  /** Remembers `variables`. `restore` puts every bit back, as often as wanted; `dispose` forgets. */
+  snapshot(): { restore(): void; dispose(): void };
+  /** Random numbers that `evaluate` is to be given, by layer; none for a student that draws none. */
+  noise(batchSize: number, update: number): Record<string, HostTensor>;
+  /** The student in training mode, and its losses. Moves batch-norm averages: take a snapshot first. */
+  evaluate(batch: BatchTensors, teachers: NetworkOutput[], noise: Record<string, Tensor>): TrialLosses;
+}
+
 /** How much each teacher counts, per sample. A weighting whose part needs nothing from teachers runs without them. */
 export interface Weighting extends Partial<Stateful> {
   /** What `weigh` reads and may assign. */
@@ -52,6 +92,11 @@ export interface Weighting extends Partial<Stateful> {
    * @param noise absent when evaluating: no exploration, no experience, nothing assigned
    */
   weigh(view: DistillationView, noise: Record<string, Tensor> | undefined): TeacherWeights;
+  /**
+   * Between steps, before the one with these inputs: may await, try steps of its own and learn. It leaves everything in
+   * `tools.variables` as it was, bit for bit.
+   */
+  beforeStep?(tools: StepTools, inputs: StepInputs): Promise<void>;
   /**
    * Between steps: remembers the experience (cloning what it keeps) and perhaps learns.
    *
@@ -79,6 +124,8 @@ export interface WeightingContext {
   /** The student's outputs. */
   student: OutputShapes;
   classes: string[];
+  /** Samples in a batch of the train split; the last of an epoch may have fewer. */
+  batchSize: number;
   /** Heads that some loss is weighted by. */
   heads: Head[];
   /** Temperature of the distillation loss, for closed forms that need it. */

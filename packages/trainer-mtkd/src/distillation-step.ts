@@ -1,4 +1,4 @@
-import type { Batch, BatchTensors, Head, NetworkOutput, Student, Weighting } from '@retort/core';
+import type { Batch, Head, StepInputs, Student, Weighting } from '@retort/core';
 import {
   batchTensors,
   type BoundOptimizer,
@@ -13,8 +13,11 @@ import {
 } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { type EvaluatedTerms, evaluateTerms } from './distillation-view.js';
+import { type HeldOut, measureLookAhead } from './look-ahead.js';
 import type { LossTerm } from './loss-terms.js';
 import type { StepLog } from './step-log.js';
+import { batchArguments, batchFrom, group, mapValues, ungroup } from './step-tensors.js';
+import type { StudentAverage } from './student-average.js';
 
 /** All that a step works on. */
 export interface StepParts {
@@ -23,18 +26,19 @@ export interface StepParts {
   weighting: Weighting;
   optimizer: BoundOptimizer;
   parameters: Record<string, tf.Variable>;
+  /** Moving averages and whatever else a forward pass may assign. */
+  frozen: Record<string, tf.Variable>;
   teacherCount: number;
   log: StepLog;
+  /** Follows the student, where the run has one. */
+  average?: StudentAverage;
   verifyReplay: number;
 }
 
-/** What one step is given, before it becomes tensors. */
-export interface StepInputs {
-  batch: Batch;
-  teachers: NetworkOutput[];
-  /** 1-based number of this update. */
-  update: number;
-  learningRate: number;
+/** What one training step is given, before it becomes tensors. */
+export interface TrainingStepInputs extends StepInputs {
+  /** Reserved samples, for runs with a part that looks ahead. */
+  heldOut?: Batch;
 }
 
 /** Trainable parameters of the student and of the losses' adapters, by `student/…` and `losses/TERM/TEACHER/…`. */
@@ -58,17 +62,27 @@ export function trainableParameters(student: Student, terms: readonly LossTerm[]
  *
  * @returns a function that runs a step and hands out what the weighting is to remember; the caller disposes it
  */
-export function createStep(parts: StepParts, frozen: Record<string, tf.Variable>): (inputs: StepInputs) => TensorMap {
-  const { student, terms, weighting, optimizer, parameters, teacherCount, log } = parts;
+export function createStep(parts: StepParts): (inputs: TrainingStepInputs) => TensorMap {
+  const { student, terms, weighting, optimizer, parameters, teacherCount, log, average } = parts;
 
   const step = (inputs: TensorMap): TensorMap => {
-    const batch = { size: inputs['batch/image'].shape[0], ...ungroup(inputs, 'batch/') } as BatchTensors;
-    const teachers = Array.from({ length: teacherCount }, (_, m) => ungroup(inputs, `teacher/${m}/`) as NetworkOutput);
+    const { batch, teachers } = batchFrom(inputs, teacherCount);
     const noise = ungroup(inputs, 'noise/');
+    const studentNoise = ungroup(inputs, 'student-noise/');
+    const { image, label } = ungroup(inputs, 'held-out/') as Partial<HeldOut>;
+    const lookAhead =
+      image && label
+        ? measureLookAhead(parts, { ...batch, noise: studentNoise }, teachers, {
+            image,
+            label,
+            noise: ungroup(inputs, 'held-out-noise/'),
+          })
+        : undefined;
     const { gradients, aux } = gradientsWithAux(() => {
-      const output = forward(student, batch.image!, { training: true });
+      const output = forward(student, batch.image!, { training: true, noise: studentNoise });
       const evaluated = evaluateTerms(terms, output, teachers, batch, { training: true });
-      const { fused, generator, experience } = untaped(() => weighting.weigh(evaluated.view, noise));
+      const view = lookAhead ? { ...evaluated.view, lookAhead } : evaluated.view;
+      const { fused, generator, experience } = untaped(() => weighting.weigh(view, noise));
       const values = terms.map(({ head }, k) =>
         head ? weightedMean(evaluated.perSample[k], evaluated.perBatch[k], fused[head]!) : taskMean(evaluated, k),
       );
@@ -102,31 +116,50 @@ export function createStep(parts: StepParts, frozen: Record<string, tf.Variable>
       step: inputs.update as tf.Scalar,
       accept,
     });
+    average?.update(inputs.update as tf.Scalar, accept);
     return ungroup(aux, 'experience/');
   };
 
   const compiled = compile(step, {
     variables: {
-      ...parameters,
-      ...group('frozen/', frozen),
-      ...group('optimizer/', optimizer.variables),
+      ...changedByStep(parts),
       ...group('weighting/', weighting.variables ?? {}),
-      ...group('log/', log.variables),
-    } as Record<string, tf.Variable>,
+      ...group('average/', average?.variables ?? {}),
+    },
     verifyReplay: parts.verifyReplay,
   });
 
-  return ({ batch, teachers, update, learningRate }) =>
+  return ({ batch, teachers, update, learningRate, heldOut }) =>
     tf.tidy(() => {
-      const { size, ...tensors } = batchTensors(batch);
+      const tensors = batchTensors(batch);
       return compiled({
-        ...group('batch/', tensors),
+        ...batchArguments(tensors, teachers),
         update: tf.scalar(update),
         learningRate: tf.scalar(learningRate),
-        ...Object.assign({}, ...teachers.map((teacher, m) => group(`teacher/${m}/`, teacherInputs(teacher)))),
-        ...group('noise/', mapValues(weighting.noise?.(size) ?? {}, toTensor)),
+        ...group('noise/', mapValues(weighting.noise?.(tensors.size) ?? {}, toTensor)),
+        ...group('student-noise/', mapValues(student.noise?.(tensors.size, update) ?? {}, toTensor)),
+        ...(heldOut && {
+          'held-out/image': toTensor(heldOut.inputs.image!),
+          'held-out/label': toTensor(heldOut.targets.label!),
+          ...group('held-out-noise/', mapValues(student.noise?.(heldOut.size, update) ?? {}, toTensor)),
+        }),
       });
     });
+}
+
+/** What a step changes of its own, by key: parameters, moving averages, optimizer slots, log. */
+export function changedByStep({
+  parameters,
+  frozen,
+  optimizer,
+  log,
+}: Pick<StepParts, 'parameters' | 'frozen' | 'optimizer' | 'log'>): Record<string, tf.Variable> {
+  return {
+    ...parameters,
+    ...group('frozen/', frozen),
+    ...group('optimizer/', optimizer.variables),
+    ...group('log/', log.variables),
+  };
 }
 
 /** By term of a distillation, [M]: what each teacher's loss is on average, parts of the batch as a whole included. */
@@ -157,25 +190,4 @@ function taskMean(
   const mean = perSample[k].mean() as tf.Scalar;
   const [scalar] = perBatch[k];
   return scalar ? mean.add(scalar) : mean;
-}
-
-/** Outputs and taps of a teacher side by side, as tensor arguments. Losses find a tap under its own name. */
-function teacherInputs({ taps, ...fields }: NetworkOutput): TensorMap {
-  return { ...(fields as TensorMap), ...taps };
-}
-
-function group(prefix: string, tensors: Partial<Record<string, tf.Tensor>>): TensorMap {
-  return Object.fromEntries(Object.entries(tensors).map(([key, tensor]) => [prefix + key, tensor!]));
-}
-
-function ungroup(tensors: TensorMap, prefix: string): TensorMap {
-  return Object.fromEntries(
-    Object.entries(tensors)
-      .filter(([key]) => key.startsWith(prefix))
-      .map(([key, tensor]) => [key.slice(prefix.length), tensor]),
-  );
-}
-
-function mapValues<A, B>(record: Record<string, A>, f: (value: A) => B): Record<string, B> {
-  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, f(value)]));
 }

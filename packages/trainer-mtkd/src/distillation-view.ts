@@ -59,6 +59,29 @@ export function evaluateTerms(
   return { perSample, perBatch, view };
 }
 
+/**
+ * Per head [B, M]: the sum of the losses weighted by it, each times its weight; zeros when there is none. A part that exists for
+ * the batch only is added to every sample, for Σ_m mean_i w_im (ℓ_im + L_m) is what a step descends.
+ */
+export function lossesByHead(
+  terms: readonly LossTerm[],
+  { perSample, perBatch }: Pick<EvaluatedTerms, 'perSample' | 'perBatch'>,
+  teacherCount: number,
+): Record<Head, tf.Tensor2D> {
+  const sum = (wanted: Head): tf.Tensor2D => {
+    const members = terms.flatMap(({ head, weight }, k) => {
+      if (head !== wanted) return [];
+      const hasParts = perBatch[k].some((scalar) => scalar !== undefined);
+      const whole = hasParts
+        ? perSample[k].add(tf.stack(perBatch[k].map((part) => part ?? tf.scalar(0))))
+        : perSample[k];
+      return [whole.mul(weight)];
+    });
+    return (members.length > 0 ? tf.addN(members) : tf.zeros([perSample[0].shape[0]!, teacherCount])) as tf.Tensor2D;
+  };
+  return { logit: sum('logit'), feature: sum('feature') };
+}
+
 /** [B] −log softmax(z)_y. */
 export function crossEntropy(logits: tf.Tensor2D, label: tf.Tensor1D): tf.Tensor1D {
   return tf.logSoftmax(logits).mul(tf.oneHot(label, logits.shape[1])).sum(1).neg() as tf.Tensor1D;

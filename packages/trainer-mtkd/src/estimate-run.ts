@@ -13,11 +13,11 @@ export async function estimateRun(run: MtkdRun): Promise<RunEstimate> {
   let memoryBytes = 0;
   for (let step = 0; step < Math.min(stepsPerEpoch, 6); step++) {
     const began = performance.now();
-    const { batch, teachers } = await feed.take(step);
-    const experience = state.runStep({ batch, teachers, update: step + 1, learningRate: learningRateAt(run, step) });
+    const fed = await feed.take(step);
+    const experience = state.runStep({ ...fed, update: step + 1, learningRate: learningRateAt(run, step) });
     memoryBytes = Math.max(memoryBytes, process.memoryUsage().rss);
     await Object.values(state.log.variables)[0].data();
-    tf.dispose([...teachers.flatMap(outputTensors), experience] as tf.TensorContainer);
+    tf.dispose([...fed.teachers.flatMap(outputTensors), experience] as tf.TensorContainer);
     times.push((performance.now() - began) / 1000);
   }
   await feed.drain();

@@ -2,17 +2,34 @@ import { type Batch, type NetworkOutput, outputTensors } from '@retort/core';
 import * as tf from '@tensorflow/tfjs';
 import type { MtkdRun } from './mtkd-run.js';
 
+type Fed = { batch: Batch; teachers: NetworkOutput[]; heldOut?: Batch };
+
 /** Batches with their teachers' outputs, one step ahead: loaders and teachers' workers are busy while the student trains. */
-export function createFeed({ dataset, teachers, stepsPerEpoch }: MtkdRun, totalSteps: number) {
-  type Fed = { batch: Batch; teachers: NetworkOutput[] };
+export function createFeed(
+  {
+    dataset,
+    teachers,
+    stepsPerEpoch,
+    looksAhead,
+  }: Pick<MtkdRun, 'dataset' | 'teachers' | 'stepsPerEpoch' | 'looksAhead'>,
+  totalSteps: number,
+) {
   let ahead: { step: number; fed: Promise<Fed> } | undefined;
+  // Whole batches of the validation split in turn, so that every step has as many reserved samples.
+  const whole = Math.floor(dataset.sizes.validation / dataset.batchSize);
+  const heldOutAt = (step: number) =>
+    dataset.batch({ split: 'validation', epoch: 0, step: step % Math.max(1, whole) }, { augment: false });
   const load = async (step: number): Promise<Fed> => {
     const batch = await dataset.batch({
       split: 'train',
       epoch: Math.floor(step / stepsPerEpoch),
       step: step % stepsPerEpoch,
     });
-    return { batch, teachers: await Promise.all(teachers.map((teacher) => teacher.infer(batch))) };
+    return {
+      batch,
+      teachers: await Promise.all(teachers.map((teacher) => teacher.infer(batch))),
+      ...(looksAhead && { heldOut: await heldOutAt(step) }),
+    };
   };
   const start = (step: number) => {
     const fed = load(step);

@@ -1,5 +1,6 @@
 import { definePlugin } from '@retort/core';
 import { mtkd } from './mtkd.js';
+import { lookAhead } from './reward-look-ahead.js';
 import { eq6, gradientAlignment } from './rewards.js';
 import { agent } from './weighting-agent.js';
 import { aekd } from './weighting-aekd.js';
@@ -9,6 +10,7 @@ import { constantWeights } from './weighting-constant.js';
 import { bestSingle, oracle, priorsOnly, random } from './weighting-controls.js';
 import { ebKd } from './weighting-eb-kd.js';
 import { equal, none } from './weighting-equal.js';
+import { mmkd } from './weighting-mmkd.js';
 import { permuted } from './weighting-permuted.js';
 
 const weightings = [
@@ -18,6 +20,7 @@ const weightings = [
   caMkd,
   aekd,
   amtmlKd,
+  mmkd,
   agent,
   random,
   bestSingle,
@@ -29,6 +32,7 @@ const weightings = [
 
 export { cappedMinNorm } from './capped-min-norm.js';
 export { mtkd } from './mtkd.js';
+export { lookAhead } from './reward-look-ahead.js';
 export { eq6, gradientAlignment, gradientAlignmentReward } from './rewards.js';
 export { aekd, distillationGradients } from './weighting-aekd.js';
 export { amtmlKd, mixtureGradient } from './weighting-amtml-kd.js';
@@ -38,13 +42,14 @@ export { constantWeights } from './weighting-constant.js';
 export { bestSingle, oracle, priorsOnly, random } from './weighting-controls.js';
 export { ebKd, entropyWeights } from './weighting-eb-kd.js';
 export { equal, none } from './weighting-equal.js';
+export { mmkd } from './weighting-mmkd.js';
 export { permuted } from './weighting-permuted.js';
 
 /** The trainer `mtkd`, its weightings and its rewards. */
 export const plugin = definePlugin({
   name: '@retort/trainer-mtkd',
   register(registry) {
-    registry.add(mtkd).add(gradientAlignment).add(eq6);
+    registry.add(mtkd).add(gradientAlignment).add(eq6).add(lookAhead);
     for (const weighting of weightings) registry.add(weighting);
   },
 });

@@ -1,10 +1,12 @@
-import type { Dataset, Metric, Seeds, Student, Teacher, TrainerContext, Weighting } from '@retort/core';
+import type { Dataset, Metric, Seeds, StepTools, Student, Teacher, TrainerContext, Weighting } from '@retort/core';
 import type { BoundOptimizer, Schedule, TensorMap } from '@retort/nn';
-import type * as tf from '@tensorflow/tfjs';
-import type { StepInputs } from './distillation-step.js';
+import * as tf from '@tensorflow/tfjs';
+import type { TrainingStepInputs } from './distillation-step.js';
 import type { LossTerm } from './loss-terms.js';
 import type { MtkdOptions } from './options.js';
 import type { StepLog } from './step-log.js';
+import { mapValues } from './step-tensors.js';
+import type { StudentAverage } from './student-average.js';
 
 /** Everything a run is made of, checked against each other. */
 export interface MtkdRun {
@@ -19,6 +21,9 @@ export interface MtkdRun {
   /** Peak; the schedule multiplies it. */
   learningRate: number;
   stepsPerEpoch: number;
+  /** Whether steps are given reserved samples. */
+  looksAhead: boolean;
+  tools: StepTools;
   state: TrainingState;
   createMetrics(withTeachers: boolean): Promise<Metric[]>;
 }
@@ -30,8 +35,9 @@ export interface TrainingState {
   optimizer: BoundOptimizer;
   log: StepLog;
   weighting: Weighting;
+  average?: StudentAverage;
   seeds: Seeds;
-  runStep(inputs: StepInputs): TensorMap;
+  runStep(inputs: TrainingStepInputs): TensorMap;
 }
 
 /** The learning rate of a step, 0-based over the run. */
@@ -40,6 +46,26 @@ export function learningRateAt({ schedule, learningRate }: MtkdRun, step: number
 }
 
 /** The student's own variables, by their keys in the run. */
-export function studentVariables({ state: { trainable, frozen } }: MtkdRun): Record<string, tf.Variable> {
+export function studentVariables({
+  trainable,
+  frozen,
+}: Pick<TrainingState, 'trainable' | 'frozen'>): Record<string, tf.Variable> {
   return Object.fromEntries(Object.entries({ ...trainable, ...frozen }).filter(([key]) => key.startsWith('student/')));
+}
+
+/** Runs `body` while the student is what is evaluated and saved: its average, in runs that have one. */
+export async function withAveragedStudent<T>({ state }: MtkdRun, body: () => Promise<T>): Promise<T> {
+  if (!state.average) return body();
+  const student = studentVariables(state);
+  const current = mapValues(student, (variable) => variable.clone());
+  const become = (values: Record<string, tf.Tensor>) => {
+    for (const [key, variable] of Object.entries(student)) variable.assign(values[key]);
+  };
+  become(state.average.variables);
+  try {
+    return await body();
+  } finally {
+    become(current);
+    tf.dispose(current);
+  }
 }

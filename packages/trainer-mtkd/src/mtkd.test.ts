@@ -109,6 +109,8 @@ describe.each(['wasm', 'onnxruntime'])('mtkd on %s', (name) => {
     'ca-mkd',
     { use: 'aekd', tolerance: 0.7 },
     'amtml-kd',
+    { use: 'mmkd', every: 2, capacity: 20 },
+    { use: 'agent', reward: 'look-ahead', updateEvery: 2 },
     'random',
     'oracle',
     'best-single',
@@ -131,6 +133,25 @@ describe.each(['wasm', 'onnxruntime'])('mtkd on %s', (name) => {
     const { results } = await resume(join(folder, `stopped-${name}`), { plugins });
     expect(digest(join(folder, `stopped-${name}`))).toBe(digest(join(folder, `whole-${name}`)));
     expect(Number.isFinite(results.last['test/top-1'])).toBe(true);
+  });
+
+  it('evaluates and saves the average of the student, and takes it up again', async () => {
+    const sections = { run: { checkpoint: { every: '4 steps' } } };
+    const averaged = { ...sections, trainer: { ema: { decay: 0.9 } } };
+    await runQuietly(distilling('whole-ema', 'equal', averaged));
+    await runQuietly(distilling('no-ema', 'equal', sections));
+    expect(digest(join(folder, 'whole-ema'))).not.toBe(digest(join(folder, 'no-ema')));
+    // What is trained is the same; only what is shown differs.
+    const losses = (name: string) =>
+      readLog(join(folder, name)).flatMap((event) => (event.type === 'step' ? [event.values] : []));
+    expect(losses('whole-ema')).toEqual(losses('no-ema'));
+    const controller = new AbortController();
+    await runQuietly(distilling('stopped-ema', 'equal', averaged), {
+      signal: controller.signal,
+      onEvent: (event) => void (event.type === 'progress' && event.step === 13 && controller.abort()),
+    });
+    await resume(join(folder, 'stopped-ema'), { plugins });
+    expect(digest(join(folder, 'stopped-ema'))).toBe(digest(join(folder, 'whole-ema')));
   });
 
   it('stops at a loss that is not finite, names the step and the term, and keeps the last good checkpoint', async () => {
@@ -217,6 +238,12 @@ describe('mtkd', () => {
       /reads no teacher/,
     ],
     ['a metric that nothing gives', { trainer: { select: 'top-7' } }, 'equal', /no metric gives "top-7"/],
+    [
+      'rewards on reserved samples where none are reserved',
+      { dataset: { ...few, validation: 0 } },
+      { use: 'agent', reward: 'look-ahead' },
+      /the data set has no validation split/,
+    ],
     ['gammas that do not sum to 1', {}, { use: 'agent', gammas: { divergence: 0.5 } }, /must sum to 1/],
   ])('refuses %s before anything is written', async (_, sections, weighting, message) => {
     const refused = distilling('refused', weighting, sections);

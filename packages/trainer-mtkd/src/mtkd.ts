@@ -7,6 +7,7 @@ import {
   type MetricValue,
   type PartReference,
   RunError,
+  type RunScope,
   type Split,
   type Student,
   type Teacher,
@@ -15,14 +16,16 @@ import {
 } from '@retort/core';
 import { bindOptimizer, loadLayersModel, loadVariables, namedWeights, saveVariables } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
-import { createStep, trainableParameters } from './distillation-step.js';
+import { createStep, type StepParts, trainableParameters } from './distillation-step.js';
 import { adaptedSizes, hasSimilarity } from './distillation-view.js';
 import { estimateRun } from './estimate-run.js';
 import { evaluateStudent } from './evaluate-student.js';
 import { createLossTerms } from './loss-terms.js';
-import type { MtkdRun } from './mtkd-run.js';
+import { type MtkdRun, studentVariables } from './mtkd-run.js';
 import { mtkdOptions, type MtkdOptions } from './options.js';
 import { createStepLog } from './step-log.js';
+import { createStepTools } from './step-tools.js';
+import { averageOf } from './student-average.js';
 import { train } from './train.js';
 
 /** Multi-teacher knowledge distillation: one trainer for every weighting, so that a comparison compares weights and nothing else. */
@@ -49,6 +52,22 @@ async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promi
     emit({
       type: 'info',
       message: `weighting "${options.weighting.use}" uses no teachers; those listed are not loaded`,
+    });
+  }
+  const looksAhead = needsHeldOut(options.weighting, scope);
+  if (looksAhead && dataset.sizes.validation === 0) {
+    throw new InputError(
+      `${options.weighting.path}: the reward takes reserved samples, and the data set has no validation split`,
+      {
+        hints: ['reserve some of the train split, for every run it is compared with too: dataset.validation: 0.1'],
+      },
+    );
+  }
+  if (looksAhead) {
+    emit({
+      type: 'info',
+      message:
+        'rewards are measured on the validation split, so its figures are not held out: take the last student, not the best',
     });
   }
   const references = usesTeachers ? manifest.teachers : [];
@@ -96,6 +115,7 @@ async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promi
     teachers: described,
     student: student.offers,
     classes,
+    batchSize: Math.min(dataset.batchSize, dataset.sizes.train),
     heads,
     temperature: temperatureOf(manifest.losses),
     agent: manifest.agent,
@@ -138,19 +158,20 @@ async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promi
   };
   checkSelection(options, await createMetrics(false), dataset.sizes.validation, manifest.metrics, classes.length);
 
-  const runStep = createStep(
-    {
-      student,
-      terms,
-      weighting,
-      optimizer,
-      parameters: trainable,
-      teacherCount: teachers.length,
-      log,
-      verifyReplay: manifest.run.verifyReplay,
-    },
+  const average = options.ema && averageOf(studentVariables({ trainable, frozen }), options.ema);
+  if (average) scope.own(average);
+  const parts: StepParts = {
+    student,
+    terms,
+    weighting,
+    optimizer,
+    parameters: trainable,
     frozen,
-  );
+    teacherCount: teachers.length,
+    log,
+    average,
+    verifyReplay: manifest.run.verifyReplay,
+  };
   const run: MtkdRun = {
     context,
     options,
@@ -161,9 +182,11 @@ async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promi
     weighting,
     schedule,
     stepsPerEpoch,
+    looksAhead,
     learningRate: rule.learningRate,
+    tools: createStepTools(parts),
     createMetrics,
-    state: { trainable, frozen, optimizer, log, weighting, seeds, runStep },
+    state: { trainable, frozen, optimizer, log, weighting, average, seeds, runStep: createStep(parts) },
   };
   return {
     fingerprints: Object.fromEntries([
@@ -174,6 +197,16 @@ async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promi
     estimate: () => estimateRun(run),
     evaluate: (studentFolder: string, split: Split) => evaluateSaved(run, studentFolder, split),
   };
+}
+
+/** Whether a part named somewhere in these options reads reserved samples. */
+function needsHeldOut(value: unknown, scope: RunScope): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const isReference = 'kind' in value && 'use' in value && 'options' in value;
+  if (isReference && scope.part(value as PartReference).needs?.heldOut) return true;
+  return Object.values(isReference ? (value as PartReference).options : value).some((each) =>
+    needsHeldOut(each, scope),
+  );
 }
 
 /** The temperature of the first loss that has one; rewards in closed form need it. */

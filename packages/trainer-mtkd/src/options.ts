@@ -13,6 +13,23 @@ export const mtkdOptions = z.strictObject({
     .string()
     .optional()
     .describe("Folder of a saved student of the same network to start from, such as a run's student/best."),
+  ema: z
+    .strictObject({
+      decay: z
+        .number()
+        .gt(0)
+        .lt(1)
+        .default(0.9999)
+        .describe('Share of the average that is kept at each step; it looks back over about 1 / (1 − decay) steps.'),
+      warmup: z
+        .boolean()
+        .default(true)
+        .describe('Forgets the start sooner: the decay is at most (1 + t) / (10 + t) at step t.'),
+    })
+    .optional()
+    .describe(
+      'Evaluates and saves an exponential moving average of the student, last and best alike, in place of the student itself.',
+    ),
   evaluateEvery: z.int().positive().default(1).describe('Epochs between two evaluations on the validation split.'),
   select: z
     .string()

@@ -30,6 +30,7 @@ export async function snapshot({ state }: MtkdRun, { step, best, epochSeconds }:
     optimizer: await state.optimizer.save(),
     log: await state.log.save(),
     weighting: (await state.weighting.save?.()) ?? null,
+    average: (await state.average?.save()) ?? null,
     seeds: state.seeds.save(),
   } as StateTree;
 }
@@ -41,6 +42,7 @@ export async function restore({ state }: MtkdRun, progress: Progress, saved: Sta
   state.optimizer.load(tree.optimizer);
   state.log.load(tree.log);
   await state.weighting.load?.(tree.weighting);
+  state.average?.load(tree.average);
   state.seeds.load(tree.seeds as Record<string, number[]>);
   progress.step = tree.step as number;
   progress.epochSeconds = tree.epochSeconds as number;

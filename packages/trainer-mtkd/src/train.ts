@@ -11,7 +11,7 @@ import * as tf from '@tensorflow/tfjs';
 import { evaluateStudent } from './evaluate-student.js';
 import { createFeed } from './feed.js';
 import { fit } from './fit.js';
-import { learningRateAt, type MtkdRun, studentVariables } from './mtkd-run.js';
+import { learningRateAt, type MtkdRun, studentVariables, withAveragedStudent } from './mtkd-run.js';
 import { type Progress, restore, snapshot } from './run-state.js';
 
 /** Trains from the start or from a checkpoint. */
@@ -59,13 +59,15 @@ export async function train(run: MtkdRun, options: TrainingOptions): Promise<Tra
       const { step } = progress;
       const [epoch, stepInEpoch] = [Math.floor(step / stepsPerEpoch), step % stepsPerEpoch];
       const lastInEpoch = stepInEpoch === stepsPerEpoch - 1;
-      const { batch, teachers } = await feed.take(step);
-      const experience = state.runStep({ batch, teachers, update: step + 1, learningRate: learningRateAt(run, step) });
-      tf.dispose(teachers.flatMap(outputTensors));
+      const fed = await feed.take(step);
+      const inputs = { ...fed, update: step + 1, learningRate: learningRateAt(run, step) };
+      await state.weighting.beforeStep?.(run.tools, inputs);
+      const experience = state.runStep(inputs);
+      tf.dispose(fed.teachers.flatMap(outputTensors));
       const report = state.weighting.afterStep?.(experience, { lastInEpoch });
       tf.dispose(experience);
       progress.step = step + 1;
-      emit({ type: 'progress', epoch, step, stepInEpoch, images: batch.size });
+      emit({ type: 'progress', epoch, step, stepInEpoch, images: fed.batch.size });
       if (report) await logAgent(report, step, epoch, run, emit);
       if ((step + 1) % manifest.run.logEvery === 0) await logSteps(run, step, emit);
 
@@ -93,7 +95,8 @@ export async function train(run: MtkdRun, options: TrainingOptions): Promise<Tra
   if (status === 'finished' && stopsEarly()) {
     emit({ type: 'info', message: `stopped early: ${patience} evaluations without a better ${run.options.select}` });
   }
-  const results = status === 'finished' ? await finish(run, progress, folder.path, emit) : {};
+  const results =
+    status === 'finished' ? await withAveragedStudent(run, () => finish(run, progress, folder.path, emit)) : {};
   emit({ type: 'run-end', status, seconds: (performance.now() - began) / 1000, results });
   return { status, results };
 }
@@ -133,7 +136,7 @@ async function endEpoch(
   seconds: number,
   emit: TrainingOptions['emit'],
 ): Promise<void> {
-  const { dataset, options, student, state } = run;
+  const { dataset, options, state } = run;
   const step = progress.step - 1;
   const weights = await state.log.readEpoch();
   emit({
@@ -145,14 +148,25 @@ async function endEpoch(
     ...weights,
   });
   if ((epoch + 1) % options.evaluateEvery !== 0 && epoch + 1 !== options.epochs) return;
+  await withAveragedStudent(run, () => chooseBest(run, progress, epoch, emit));
+}
+
+/** Evaluates the student on the validation split and keeps it if it is the best so far. */
+async function chooseBest(
+  run: MtkdRun,
+  progress: Progress,
+  epoch: number,
+  emit: TrainingOptions['emit'],
+): Promise<void> {
+  const { dataset, options, student } = run;
   const values = await evaluateStudent(student, dataset, 'validation', await run.createMetrics(false));
   const value = values[options.select] as number | undefined;
   if (value === undefined) return;
-  emit({ type: 'evaluation', epoch, step, split: 'validation', student: 'current', values });
+  emit({ type: 'evaluation', epoch, step: progress.step - 1, split: 'validation', student: 'current', values });
   const better =
     !progress.best || (options.selectBy === 'highest' ? value > progress.best.value : value < progress.best.value);
   if (better) {
-    progress.best = { value, epoch, age: 0, weights: await saveVariables(studentVariables(run)) };
+    progress.best = { value, epoch, age: 0, weights: await saveVariables(studentVariables(run.state)) };
   } else {
     progress.best!.age++;
   }
@@ -193,6 +207,7 @@ async function finish(
         outputs: Object.keys(student.offers),
         imageShape: dataset.imageShape,
         input: 'pixels in [0, 1]',
+        ...(student.imports !== undefined && { imports: student.imports }),
         run: run.context.manifest.name,
       },
     });
@@ -201,7 +216,7 @@ async function finish(
     results.best = results.last;
     await saveStudent('best');
   } else if (best) {
-    const variables = studentVariables(run);
+    const variables = studentVariables(run.state);
     const last = await saveVariables(variables);
     loadVariables(variables, best.weights, 'best student');
     await finishOne('best');

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
-import { type DistillationView, type Head, Random, Seeds, type Weighting, type WeightingContext } from '@retort/core';
+import { Seeds, type Weighting, type WeightingContext } from '@retort/core';
 import { describeEachBackend, expectClose, expectNoLeak } from '@retort-tools/testing';
+import { B, C, contextOf, crossEntropy, D, numbers, softmax, T, viewOf, weigh } from './test-support/made-up-view.js';
 import { aekd, distillationGradients } from './weighting-aekd.js';
 import { amtmlKd, mixtureGradient } from './weighting-amtml-kd.js';
 import { caMkd } from './weighting-ca-mkd.js';
@@ -9,71 +10,7 @@ import { bestSingle, oracle, priorsOnly, random as randomWeights } from './weigh
 import { ebKd } from './weighting-eb-kd.js';
 import { equal } from './weighting-equal.js';
 
-const [B, C, D, T] = [6, 4, 3, 4];
-
-const softmax = (z: number[]) => {
-  const exps = z.map((v) => Math.exp(v - Math.max(...z)));
-  return exps.map((e) => e / exps.reduce((a, b) => a + b));
-};
-const crossEntropy = (z: number[], y: number) => -Math.log(softmax(z)[y]);
 const entropy = (z: number[]) => -softmax(z).reduce((sum, p) => sum + (p > 0 ? p * Math.log(p) : 0), 0);
-
-/** Everything about B samples and M teachers, in float64. */
-function numbers(count: number) {
-  const random = new Random([count, 1]);
-  const rows = (n: number, size: number, scale: number) =>
-    Array.from({ length: n }, () => Array.from({ length: size }, () => scale * random.normal()));
-  return {
-    labels: Array.from({ length: B }, (_, i) => i % C),
-    student: rows(B, C, 1),
-    map: rows(B, 4 * D, 1),
-    teachers: Array.from({ length: count }, () => ({
-      logits: rows(B, C, 2),
-      adapted: rows(B, D, 1),
-      kernel: rows(D, C, 1),
-      bias: rows(1, C, 1)[0],
-    })),
-  };
-}
-type Numbers = ReturnType<typeof numbers>;
-
-function viewOf({ labels, student, map, teachers }: Numbers): DistillationView {
-  const columns = (f: (teacher: Numbers['teachers'][number], i: number) => number) =>
-    tf.tensor2d(labels.map((_, i) => teachers.map((teacher) => f(teacher, i))));
-  return {
-    batch: { size: B, label: tf.tensor1d(labels, 'int32') },
-    student: { logits: tf.tensor2d(student), featureMap: tf.tensor4d(map.flat(), [B, 2, 2, D]) },
-    teachers: teachers.map(({ logits }) => ({ logits: tf.tensor2d(logits) })),
-    studentCrossEntropy: tf.tensor1d(labels.map((y, i) => crossEntropy(student[i], y))),
-    teacherCrossEntropy: columns(({ logits }, i) => crossEntropy(logits[i], labels[i])),
-    logitLoss: columns(({ logits }, i) => Math.abs(logits[i][0] - student[i][0])),
-    featureLoss: columns(() => 1),
-    similarity: columns(({ adapted }, i) => Math.tanh(adapted[i][0])),
-    adapted: teachers.map(({ adapted }) => tf.tensor2d(adapted)),
-  };
-}
-
-const host = (values: number[], shape: number[]) => ({ data: Float32Array.from(values), shape });
-
-function contextOf({ teachers }: Numbers): WeightingContext {
-  return {
-    teachers: teachers.map(({ kernel, bias }, m) => ({
-      id: `t${m}`,
-      provides: { logits: [C] },
-      classifier: { kernel: host(kernel.flat(), [D, C]), bias: host(bias, [C]) },
-    })),
-    student: { logits: [C], featureMap: [2, 2, D] },
-    classes: Array.from({ length: C }, (_, c) => String(c)),
-    heads: ['logit', 'feature'],
-    temperature: T,
-    hasSimilarity: true,
-    adaptedSizes: teachers.map(() => D),
-    scope: undefined as never,
-    seeds: new Seeds(1),
-    baseFolder: '.',
-    path: 'trainer.weighting',
-  };
-}
 
 const parts = { equal, 'eb-kd': ebKd, 'ca-mkd': caMkd, aekd, oracle, 'priors-only': priorsOnly } as const;
 const create = (
@@ -81,52 +18,6 @@ const create = (
   context: WeightingContext,
   options = {},
 ) => (part.create as (options: unknown, context: WeightingContext) => Weighting)(part.options.parse(options), context);
-
-async function weigh(weighting: Weighting, own: Numbers, head: Head = 'logit') {
-  return (await weighting.weigh(viewOf(own), undefined).fused[head]!.array()) as number[][];
-}
-
-const permuted = (own: Numbers, order: number[]): Numbers => ({ ...own, teachers: order.map((m) => own.teachers[m]) });
-
-describeEachBackend('every closed-form weighting', () => {
-  it.each(Object.entries(parts))('%s sums to one, whatever the number of teachers', async (_, part) => {
-    for (const count of [1, 2, 3, 8]) {
-      const own = numbers(count);
-      const weighting = create(part, contextOf(own));
-      for (const head of ['logit', 'feature'] as const) {
-        for (const row of await weigh(weighting, own, head)) {
-          expect(row).toHaveLength(count);
-          expect(row.reduce((a, b) => a + b)).toBeCloseTo(1, 4);
-          expect(Math.min(...row)).toBeGreaterThanOrEqual(0);
-          if (count === 1) expect(row).toEqual([1]);
-        }
-      }
-      weighting.dispose?.();
-    }
-  });
-
-  it.each(Object.entries(parts))('%s follows a permutation of the teachers', async (_, part) => {
-    const own = numbers(3);
-    const order = [2, 0, 1];
-    for (const head of ['logit', 'feature'] as const) {
-      const plain = await weigh(create(part, contextOf(own)), own, head);
-      const moved = await weigh(create(part, contextOf(permuted(own, order))), permuted(own, order), head);
-      await expectClose(
-        moved.flat(),
-        plain.flatMap((row) => order.map((m) => row[m])),
-        { absolute: 1e-3 },
-      );
-    }
-  });
-
-  it.each(Object.entries(parts))('%s gives teachers that say the same the same', async (_, part) => {
-    const own = numbers(1);
-    const twins = { ...own, teachers: [own.teachers[0], own.teachers[0], own.teachers[0]] };
-    for (const row of await weigh(create(part, contextOf(twins)), twins)) {
-      for (const weight of row) expect(weight).toBeCloseTo(1 / 3, 2);
-    }
-  });
-});
 
 describeEachBackend('eb-kd', () => {
   it('is one minus the share of the entropy', async () => {
