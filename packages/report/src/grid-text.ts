@@ -11,7 +11,7 @@ export function explain({ grid, metric, differences }: GridSummary): { means: st
   const { unit, differenceUnit } = gridFormat(grid.metric);
   const count = differences.filter(({ values }) => values.last?.p !== undefined).length;
   return {
-    means: `${metric}${unit && ` in ${unit}`}: mean ± standard deviation over seeds. Time of training and peak memory: means.`,
+    means: `${metric}${unit && ` in ${unit}`}: mean ± standard deviation over seeds.`,
     differences: `Paired differences to ${grid.baseline} over common seeds${differenceUnit && `, in ${differenceUnit}`}: mean [95 % interval, Student's t]. One-sided 95 % bounds are each for itself: at least, at most. p: two-sided paired t-test, and adjusted by Holm over ${count} ${count === 1 ? 'comparison' : 'comparisons'}.`,
   };
 }
@@ -24,7 +24,7 @@ export function gridMarkdown(summary: GridSummary): string {
   const students = (['last', 'best'] as const).filter((student) => arms.some(({ values }) => values[student]));
   const blocks = [
     `# ${grid.name}`,
-    text.means,
+    `${text.means} Time of training and peak memory: means.`,
     markdownTable(
       ['arm', 'n', ...students.map((student) => studentNames[student]), 'time', 'memory', 'backend'],
       arms.map(({ name, runs, values, seconds, memoryBytes }) => [

@@ -13,7 +13,7 @@ describe('intervalChart', () => {
     const text = draw();
     expect(text).toContain('<path class="span" d="M118 33H388"/>');
     expect(text).toContain('<circle cx="253" cy="33" r="5"/>');
-    expect(text.match(/<circle class="one" cx="(172|334)" cy="33" r="3"\/>/g)).toHaveLength(2);
+    expect(text.match(/<circle class="one" cx="(172|334)" cy="42" r="2.5"\/>/g)).toHaveLength(2);
     expect(text).toContain('<circle cx="320.5" cy="63" r="5"/>');
     expect(text.match(/class="span"/g)).toHaveLength(1);
   });

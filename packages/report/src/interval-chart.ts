@@ -7,7 +7,7 @@ export interface IntervalRow {
   name: string;
   mean: number;
   interval?: [number, number];
-  /** The values behind it, drawn faintly. */
+  /** The values behind it, drawn small below. */
   values?: number[];
   /** Number of its color. */
   color: number;
@@ -63,7 +63,7 @@ function drawRow({ name, mean, interval, values = [], color, text }: IntervalRow
     <title>${text}</title>
     <text class="end" x="${left - 10}" y="${y}" dy="0.35em">${name.length > 17 ? `${name.slice(0, 16)}…` : name}</text>
     ${interval && markup`<path class="span" d="M${short(x(interval[0]))} ${y}H${short(x(interval[1]))}"/>`}
-    ${values.map((value) => markup`<circle class="one" cx="${short(x(value))}" cy="${y}" r="3"/>`)}
+    ${values.map((value) => markup`<circle class="one" cx="${short(x(value))}" cy="${y + 9}" r="2.5"/>`)}
     <circle cx="${short(x(mean))}" cy="${y}" r="5"/>
   </g>`;
 }

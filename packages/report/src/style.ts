@@ -52,7 +52,7 @@ svg text.end { text-anchor: end; } svg text.middle { text-anchor: middle; }
 .reference { stroke: var(--soft); stroke-dasharray: 3 3; }
 .line { fill: none; stroke: var(--c); stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
 .band { fill: var(--c); opacity: 0.16; }
-.span { stroke: var(--c); stroke-width: 3; stroke-linecap: round; } circle.one { opacity: 0.35; }
+.span { stroke: var(--c); stroke-width: 3; stroke-linecap: round; } circle.one { opacity: 0.6; }
 circle { fill: var(--c); } svg text.gap { fill: var(--c); font-size: 14px; text-anchor: middle; font-weight: 700; }
 .dash1 .line { stroke-dasharray: 7 4; } .dash2 .line { stroke-dasharray: 2 4; } svg.dash1 .line { stroke-dasharray: 7 4; }
 .cursor { stroke: var(--soft); visibility: hidden; pointer-events: none; } .hit { fill: transparent; }
