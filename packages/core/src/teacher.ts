@@ -12,6 +12,11 @@ export interface TeacherDescription {
   provides: OutputShapes;
   /** sha256 over weights and structure. */
   fingerprint: string;
+  /**
+   * What its answers depend on beside its weights, as text: preprocessing, layers, the order of classes. A cache of outputs goes by
+   * fingerprint and settings.
+   */
+  settings?: string;
   /** One line for people: format, size. */
   summary: string;
   /** The final classifier, kernel [D, C] and bias [C], when the source has one. */

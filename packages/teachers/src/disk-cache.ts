@@ -23,16 +23,6 @@ import { checkCacheSize } from './cache-size.js';
 import { disposeOutput } from './output-shapes.js';
 import { precisions, recordLayout } from './record-layout.js';
 
-declare module '@retort/core' {
-  interface TeacherDescription {
-    /**
-     * What its answers depend on beside its weights, as text: preprocessing, layers, the order of classes. A cache of outputs goes
-     * by fingerprint and settings.
-     */
-    settings?: string;
-  }
-}
-
 const diskCacheOptions = z.strictObject({
   folder: z
     .string()
