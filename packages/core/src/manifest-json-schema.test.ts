@@ -1,6 +1,8 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { parse } from 'yaml';
+import { z } from 'zod';
 import { manifestJsonSchema } from './manifest-json-schema.js';
+import { definePart } from './registry.js';
 import { goodManifest, validatingRegistry } from './test-support/registry.js';
 
 const schema = manifestJsonSchema(validatingRegistry());
@@ -47,4 +49,23 @@ it("an entry's own keys do not leak into parts of the same kind elsewhere", () =
   expect(Object.keys(definitions)).toEqual(
     expect.arrayContaining(['loss-entry', 'teacher-entry', 'optimizer', 'agent']),
   );
+});
+
+it('a section of a kind that has no parts takes nothing', () => {
+  expect(validate({ ...good(), cache: 'disk' })).toBe(false);
+  expect(validate({ ...good(), cache: { use: 'disk' } })).toBe(false);
+});
+
+it('a bound at infinity is left out, for JSON has no number for it', () => {
+  const endless = definePart('metric', {
+    name: 'endless',
+    summary: 'no end',
+    options: z.strictObject({ steps: z.number().min(1).max(Infinity) }),
+    create: () => ({}) as never,
+  });
+  const registry = validatingRegistry().add(endless);
+  const written = JSON.parse(JSON.stringify(manifestJsonSchema(registry))) as object;
+  const accepts = new Ajv2020({ strict: false }).compile(written);
+  expect(accepts({ ...good(), metrics: [{ use: 'endless', steps: 1e9 }] })).toBe(true);
+  expect(accepts({ ...good(), metrics: [{ use: 'endless', steps: 0 }] })).toBe(false);
 });

@@ -30,7 +30,9 @@ export function manifestJsonSchema(registry: Registry): JsonSchema {
       const parts = registry.list(kind);
       definitions[name] = {
         anyOf: [
-          ...(keys ? [] : [{ type: 'string', enum: parts.map(({ part }) => part.name) }]),
+          // Of a kind that has no parts: a list of no choices is no JSON schema.
+          ...(parts.length === 0 ? [{ not: {} }] : []),
+          ...(keys || parts.length === 0 ? [] : [{ type: 'string', enum: parts.map(({ part }) => part.name) }]),
           ...parts.map(({ part }) => {
             const json = convert(keys ? part.options.extend(keys.shape) : part.options);
             const required = (json.required as string[] | undefined) ?? [];
@@ -47,10 +49,15 @@ export function manifestJsonSchema(registry: Registry): JsonSchema {
     return `#/$defs/${name}`;
   };
   const schema = convert(manifestSchema.omit({ locked: true }));
-  return {
+  const whole = {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: 'Retort manifest',
     ...schema,
     $defs: definitions,
   };
+  // A bound at infinity is none, and null where it has been through JSON.
+  const isNone = (key: string, value: unknown) => /^(exclusiveM|m)(ax|in)imum$/.test(key) && !Number.isFinite(value);
+  return JSON.parse(
+    JSON.stringify(whole, (key, value: unknown) => (isNone(key, value) ? undefined : value)),
+  ) as JsonSchema;
 }

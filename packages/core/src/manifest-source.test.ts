@@ -57,6 +57,34 @@ describe('reading a manifest', () => {
     );
     expect(textOf(() => parse('name: a\nname: b\n'))).toMatch(/unique[^]*some\/run\.yaml:2$/);
   });
+
+  it.each([
+    ['an alias of nothing', 'name: a\nseed: *b\n', 'not valid YAML: no anchor &b before *b', 2],
+    ['a list as a key', 'name: a\n? [b]\n: c\n', 'not valid YAML: a key must be a word', 2],
+    ['a tag that would be left out', 'name: a\nseed: !big 1\n', 'not valid YAML: Unresolved tag: !big', 2],
+    [
+      'a value inside itself',
+      'name: a\nrun: &b { folder: *b }\n',
+      'run.folder.folder: nested too deeply, or contains itself',
+      2,
+    ],
+    ['lists without end', `name: a\nseed: ${'['.repeat(1e5)}`, 'not valid YAML', 0],
+  ])('refuses %s', (_, text, message, line) => {
+    const told = textOf(() => parse(text));
+    expect(told).toContain(message);
+    expect(told).toContain(line > 0 ? `some/run.yaml:${line}` : 'some/run.yaml');
+  });
+
+  it('refuses aliases of aliases that would fill the memory', () => {
+    const names = [...'abcdefghi'];
+    const lines = names.map(
+      (name, i) =>
+        `${name}: &${name} [${Array(10)
+          .fill(i === 0 ? 'x' : `*${names[i - 1]}`)
+          .join(', ')}]`,
+    );
+    expect(textOf(() => parse(lines.join('\n')))).toContain('Excessive alias count');
+  });
 });
 
 describe('where', () => {
@@ -125,6 +153,19 @@ describe('settings', () => {
     expect(textOf(() => set('metrics=[top-1'))).toContain('--set metrics=[top-1: the value is not valid YAML');
   });
 
+  it('change one of two places that an alias made equal', () => {
+    const source = parse('losses:\n  - &kd { use: kd }\n  - *kd\n');
+    expect(applySettings(source, ['losses.1.weight=2']).value).toEqual({
+      losses: [{ use: 'kd' }, { use: 'kd', weight: 2 }],
+    });
+  });
+
+  it('have no way into what every object has', () => {
+    const { value } = applySettings(parse(), ['__proto__.polluted=1', 'constructor.name=a']);
+    expect(Object.keys(value as object)).toEqual(expect.arrayContaining(['__proto__', 'constructor']));
+    expect(({} as Record<string, unknown>).polluted).toBeUndefined();
+  });
+
   it('leave the manifest they are applied to alone', () => {
     const source = parse();
     applySettings(source, ['trainer.epochs=9']);
@@ -150,6 +191,19 @@ it('a manifest from code is copied', () => {
   const source = applySettings(manifestFromValue(value), ['losses.0.use=fitnet']);
   expect(value.losses[0].use).toBe('kd');
   expect(source.value).toEqual({ name: 'a', losses: [{ use: 'fitnet' }] });
+});
+
+it.each([
+  ['a function', { run: { folder: () => 'a' } }, 'run.folder: not something that YAML could say: function'],
+  ['a date', { losses: [{ since: new Date(0) }] }, 'losses[0].since: not something that YAML could say: Date'],
+])('a manifest from code with %s is refused', (_, value, message) => {
+  expect(textOf(() => manifestFromValue(value))).toContain(message);
+});
+
+it('a manifest from code that contains itself is refused', () => {
+  const value: Record<string, unknown> = { name: 'a' };
+  value.run = value;
+  expect(textOf(() => manifestFromValue(value))).toContain('run.run.run: nested too deeply, or contains itself');
 });
 
 it('paths are written as one would in code', () => {

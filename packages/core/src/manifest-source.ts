@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { isMap, isNode, isSeq, LineCounter, parse, parseDocument } from 'yaml';
+import { isCollection, isMap, isNode, isSeq, LineCounter, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
 import { InputError, messageOf } from './errors.js';
 import { manifestSchema } from './manifest.js';
@@ -31,7 +31,7 @@ export function locateError(error: InputError, where: ManifestSource['where']): 
     .split(/[.[\]]+/)
     .filter(Boolean)
     .map((key) => (/^\d+$/.test(key) ? Number(key) : key));
-  const line = path.length > 0 && path[0] in manifestSchema.shape ? where(path) : undefined;
+  const line = path.length > 0 && Object.hasOwn(manifestSchema.shape, path[0]) ? where(path) : undefined;
   if (line === undefined) return error;
   const place = error.where === undefined ? line : `${error.where}, ${line}`;
   return new InputError(error.message, { hints: error.hints, where: place, cause: error.cause ?? error });
@@ -51,16 +51,14 @@ export function readManifest(file: string): ManifestSource {
   return parseManifest(text, file, dirname(resolve(file)));
 }
 
-/** A manifest from text. */
+/** A manifest from text. @throws InputError with file and line of what is not YAML or no plain value */
 export function parseManifest(text: string, file: string, baseFolder: string): ManifestSource {
   const lineCounter = new LineCounter();
-  const document = parseDocument(text, { lineCounter, prettyErrors: false });
-  const error = document.errors[0];
-  if (error) {
-    throw new InputError(`${file} is not valid YAML: ${error.message.split('\n')[0]}`, {
-      where: `${file}:${lineCounter.linePos(error.pos[0]).line}`,
-    });
-  }
+  const lineAt = (offset: number) => `${file}:${lineCounter.linePos(offset).line}`;
+  const { document, value } = readYaml(text, lineCounter, (message, offset) => {
+    const where = offset === undefined ? file : lineAt(offset);
+    return new InputError(`${file} is not valid YAML: ${message}`, { where });
+  });
   const where = (path: ManifestPath): string => {
     for (let length = path.length; length > 0; length--) {
       const parent = document.getIn(path.slice(0, length - 1), true);
@@ -70,16 +68,80 @@ export function parseManifest(text: string, file: string, baseFolder: string): M
         : isSeq(parent)
           ? parent.items[Number(key)]
           : undefined;
-      if (isNode(node) && node.range) return `${file}:${lineCounter.linePos(node.range[0]).line}`;
+      if (isNode(node) && node.range) return lineAt(node.range[0]);
     }
     return file;
   };
-  return { value: document.toJS() as unknown, baseFolder, where };
+  return { value: plainCopy(value, where), baseFolder, where };
 }
 
-/** A manifest from code. Its values are copied. */
+/** A manifest from code. Its values are copied. @throws InputError naming the place of what is no plain value */
 export function manifestFromValue(value: unknown, baseFolder = process.cwd()): ManifestSource {
-  return { value: structuredClone(value), baseFolder, where: () => undefined };
+  const where = () => undefined;
+  return { value: plainCopy(value, where), baseFolder, where };
+}
+
+/**
+ * Reads one YAML document whose keys are words. A warning is an error: it is about a tag or a directive that would be left out.
+ *
+ * @param refuse makes the error of what is wrong, at an offset in the text where it has one
+ */
+function readYaml(
+  text: string,
+  lineCounter: LineCounter,
+  refuse: (message: string, offset?: number) => InputError,
+): { document: ReturnType<typeof parseDocument>; value: unknown } {
+  try {
+    const document = parseDocument(text, { lineCounter, prettyErrors: false });
+    const fault = document.errors[0] ?? document.warnings[0];
+    if (fault) throw refuse(fault.message.split('\n')[0], fault.pos[0]);
+    visit(document, {
+      Alias: (_, alias) => {
+        if (!alias.resolve(document))
+          throw refuse(`no anchor &${alias.source} before *${alias.source}`, alias.range?.[0]);
+      },
+      Pair: (_, { key }) => {
+        if (isCollection(key)) throw refuse('a key must be a word, not a list or a map', key.range?.[0]);
+      },
+    });
+    return { document, value: document.toJS() as unknown };
+  } catch (error) {
+    if (error instanceof InputError) throw error;
+    // Nested so deeply that the parser ran out of stack, or aliases of aliases that would fill the memory.
+    throw refuse(error instanceof RangeError ? 'nested too deeply' : messageOf(error));
+  }
+}
+
+/** Far deeper than any manifest, and far less deep than the stack. */
+const DEEPEST = 100;
+
+/**
+ * A copy of maps, lists, texts, numbers and booleans in which nothing is shared, so that a setting changes one of two aliases.
+ *
+ * @throws InputError naming the place of anything else, and of what contains itself
+ */
+function plainCopy(value: unknown, where: ManifestSource['where'], path: ManifestPath = []): unknown {
+  const copyOf = (item: unknown, key: string | number) => plainCopy(item, where, [...path, key]);
+  const isTree = Array.isArray(value) || isPlainObject(value);
+  if (isTree && path.length > DEEPEST) {
+    const start = path.slice(0, 3);
+    throw new InputError(`${formatPath(start)}: nested too deeply, or contains itself`, { where: where(start) });
+  }
+  if (Array.isArray(value)) return value.map(copyOf);
+  if (isPlainObject(value))
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, copyOf(item, key)]));
+  if (value === null || ['undefined', 'string', 'number', 'boolean'].includes(typeof value)) return value;
+  const got = typeof value === 'object' ? value.constructor.name : typeof value;
+  throw new InputError(`${formatPath(path) || 'manifest'}: not something that YAML could say: ${got}`, {
+    where: where(path),
+  });
+}
+
+function isPlainObject(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  // Not by identity: a value may come from another realm, whose objects have a prototype of their own.
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 /**
@@ -88,18 +150,17 @@ export function manifestFromValue(value: unknown, baseFolder = process.cwd()): M
  * @throws InputError for a setting that is not `key=value` or names a list entry that is not there
  */
 export function applySettings(source: ManifestSource, settings: readonly string[]): ManifestSource {
-  const value = structuredClone(source.value);
+  const value = plainCopy(source.value, source.where);
   const places: { path: ManifestPath; setting: string }[] = [];
   for (const setting of settings) {
     const equals = setting.indexOf('=');
     if (equals < 1) throw new InputError(`--set ${setting}: write key=value, such as --set trainer.epochs=5`);
     const keys = setting.slice(0, equals).split('.');
-    let parsed: unknown;
-    try {
-      parsed = parse(setting.slice(equals + 1));
-    } catch (error) {
-      throw new InputError(`--set ${setting}: the value is not valid YAML: ${messageOf(error).split('\n')[0]}`);
-    }
+    const { value: parsed } = readYaml(
+      setting.slice(equals + 1),
+      new LineCounter(),
+      (message) => new InputError(`--set ${setting}: the value is not valid YAML: ${message}`),
+    );
     const path: (string | number)[] = [];
     let target: unknown = value;
     keys.forEach((key, i) => {
@@ -108,9 +169,13 @@ export function applySettings(source: ManifestSource, settings: readonly string[
       }
       const entry = Array.isArray(target) ? entryIndex(target, key, setting) : key;
       const container = target as Record<string | number, unknown>;
-      if (i === keys.length - 1) container[entry] = parsed;
-      else container[entry] = withPlaceFor(container[entry] ?? (i === 0 ? presetOf(key) : undefined));
-      target = container[entry];
+      const present = Object.hasOwn(container, entry) ? container[entry] : undefined;
+      target =
+        i === keys.length - 1
+          ? plainCopy(parsed, () => `--set ${setting}`, [...path, entry])
+          : withPlaceFor(present ?? (i === 0 ? presetOf(key) : undefined));
+      // Not by assignment, which is something else for `__proto__`.
+      Object.defineProperty(container, entry, { value: target, enumerable: true, writable: true, configurable: true });
       path.push(entry);
     });
     places.push({ path, setting });
@@ -131,8 +196,9 @@ function withPlaceFor(value: unknown): unknown {
 
 /** The part that a section left out of the manifest stands for: `backend.threads=2` sets an option of `auto`. */
 function presetOf(section: string): unknown {
-  const preset = (manifestSchema.shape as Record<string, z.ZodType>)[section]?.safeParse(undefined);
-  return typeof preset?.data === 'string' ? preset.data : undefined;
+  if (!Object.hasOwn(manifestSchema.shape, section)) return undefined;
+  const { data } = (manifestSchema.shape as Record<string, z.ZodType>)[section].safeParse(undefined);
+  return typeof data === 'string' ? data : undefined;
 }
 
 function entryIndex(list: unknown[], key: string, setting: string): number {
@@ -157,7 +223,7 @@ export function expandEnvironment(
     if (typeof value !== 'string') return value;
     return value.replace(/\$\{([^}]*)\}/g, (_, name: string) => {
       const replacement = environment[name];
-      if (replacement === undefined) {
+      if (typeof replacement !== 'string') {
         throw new InputError(`${formatPath(path)}: the environment variable ${name} is not set`, {
           hints: [`set it, for example: ${name}=/path/to/it retort …`],
           where: source.where(path),

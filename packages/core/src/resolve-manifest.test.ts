@@ -137,6 +137,7 @@ describe('a wrong value', () => {
       2,
     ],
     ['an alternative', 'weight: 3', 'teacher: 3', 'losses[1].teacher: expected string or record; got 3', 17],
+    ['in an alternative', 'weight: 3', 'teacher: { big: 3 }', 'losses[1].teacher.big: expected string; got 3', 17],
     ['a part', 'agent: pg', 'agent: 3', 'agent: expected the name of one or { use: NAME, … }; got 3', 14],
     ['a list', 'metrics: [top-1]', 'metrics: top-1', 'metrics: expected array; got "top-1"', 18],
     [
@@ -153,6 +154,24 @@ describe('a wrong value', () => {
     const text = faultOf(from, to);
     expect(text.startsWith(message)).toBe(true);
     expect(text).toContain(`run.yaml:${line}`);
+  });
+
+  it.each([
+    ['a teacher', 'id: small', 'id: big', 'teachers[1].id: two are called "big"', 7],
+    ['a loss', 'id: hint', 'id: task', 'losses[1].id: another loss is called "task"', 17],
+  ])('the id of %s that is taken is told with its line', (_, from, to, message, line) => {
+    const text = faultOf(from, to);
+    expect(text.startsWith(message)).toBe(true);
+    expect(text).toContain(`run.yaml:${line}`);
+  });
+
+  it('a number that JSON does not know is shown as it is', () => {
+    expect(faultOf('radius: 2', 'radius: .nan')).toMatch(/^dataset\.radius: expected number; got NaN/);
+  });
+
+  it('a name that every object has is no key', () => {
+    expect(faultOf('weight: 3', 'toString: 3')).toMatch(/^losses\[1\]\.toString: unknown key; /);
+    expect(faultOf('seed: 7', '__proto__: 7')).toMatch(/^__proto__: unknown key; /);
   });
 
   it('a missing section is named', () => {

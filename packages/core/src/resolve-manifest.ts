@@ -19,8 +19,20 @@ interface Issue {
 export function resolveManifest(source: ManifestSource, registry: Registry): ResolvedManifest {
   const issues: Issue[] = [];
   const resolved = resolveObject(registry, manifestSchema, source.value, [], [], issues);
+  issues.push(...takenIds(source.value));
   if (issues.length > 0) throw issueError(issues, source);
   return resolved as ResolvedManifest;
+}
+
+/** Entries of one section are told apart by their ids, in logs and in settings. */
+function takenIds(manifest: unknown): Issue[] {
+  return Object.entries({ teachers: 'two are called', losses: 'another loss is called' }).flatMap(([section, told]) => {
+    const entries = valueAt(manifest, [section]);
+    const ids = Array.isArray(entries) ? entries.map((entry) => valueAt(entry, ['id'])) : [];
+    return ids.flatMap((id, i) =>
+      typeof id === 'string' && ids.indexOf(id) < i ? [{ path: [section, i, 'id'], message: `${told} "${id}"` }] : [],
+    );
+  });
 }
 
 /** Resolves one part given in code, `{ use: 'sgd', momentum: 0.9 }` or `'sgd'`. @throws InputError */
@@ -113,7 +125,7 @@ function resolveReference(
     return undefined;
   }
   const part: Part = registry.get(kind, use);
-  const isKey = (name: string) => keysSchema !== undefined && name in keysSchema.shape;
+  const isKey = (name: string) => keysSchema !== undefined && Object.hasOwn(keysSchema.shape, name);
   const pick = (wanted: boolean) => Object.fromEntries(Object.entries(rest).filter(([name]) => isKey(name) === wanted));
   const furtherNames = ['use', ...Object.keys(keysSchema?.shape ?? {})];
   const keys = keysSchema ? resolveObject(registry, keysSchema, pick(true), path, [], issues) : {};
@@ -159,6 +171,14 @@ function describeIssue(
       },
     ];
   }
+  if (issue.code === 'invalid_union') {
+    // The alternative that the value got into is the one that was meant.
+    const meant = issue.errors.find((inner) =>
+      inner.every(({ code, path: deeper }) => deeper.length > 0 || code === 'unrecognized_keys'),
+    );
+    const inside = meant?.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }) as z.core.$ZodIssue);
+    if (inside) return inside.flatMap((inner) => describeIssue(inner, schema, value, path, []));
+  }
   const told =
     issue.code === 'invalid_union'
       ? `expected ${issue.errors.map(([inner]) => (inner as { expected?: string }).expected ?? 'something else').join(' or ')}`
@@ -168,20 +188,28 @@ function describeIssue(
 
 /** A value as a short text. */
 function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+  // JSON knows no NaN.
+  const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 
 function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>((inner, key) => (inner as Record<PropertyKey, unknown> | undefined)?.[key], value);
+  return path.reduce<unknown>(
+    (inner, key) =>
+      typeof inner === 'object' && inner !== null && Object.hasOwn(inner, key)
+        ? (inner as Record<PropertyKey, unknown>)[key]
+        : undefined,
+    value,
+  );
 }
 
-/** The object schema at a path inside another, through optional and default wrappers. */
+/** The object schema at a path inside another, through optional and default wrappers and alternatives. */
 function objectAt(schema: z.ZodType, path: readonly PropertyKey[]): z.ZodObject | undefined {
   let current: unknown = schema;
   const unwrap = () => {
     while (current instanceof z.ZodType && !(current instanceof z.ZodObject) && !(current instanceof z.ZodArray)) {
-      current = (current.def as { innerType?: unknown }).innerType;
+      const { innerType, options } = current.def as { innerType?: unknown; options?: unknown[] };
+      current = innerType ?? options?.find((option) => option instanceof z.ZodObject);
     }
   };
   unwrap();
@@ -228,5 +256,7 @@ function write(value: unknown): unknown {
 }
 
 function isReference(value: object): value is PartReference {
-  return 'use' in value && 'options' in value && 'kind' in value && 'keys' in value;
+  return (
+    'use' in value && 'kind' in value && 'options' in value && 'keys' in value && typeof value.options === 'object'
+  );
 }
