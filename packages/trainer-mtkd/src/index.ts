@@ -1,7 +1,7 @@
 import { definePlugin } from '@retort/core';
 import { mtkd } from './mtkd.js';
 import { lookAhead } from './reward-look-ahead.js';
-import { eq6, gradientAlignment } from './rewards.js';
+import { eq6, fusedScalar, gradientAlignment } from './rewards.js';
 import { agent } from './weighting-agent.js';
 import { aekd } from './weighting-aekd.js';
 import { amtmlKd } from './weighting-amtml-kd.js';
@@ -30,13 +30,15 @@ const weightings = [
   constantWeights,
 ];
 
+export { stateOf } from './agent-state.js';
 export { cappedMinNorm } from './capped-min-norm.js';
 export { mtkd } from './mtkd.js';
 export { lookAhead } from './reward-look-ahead.js';
-export { eq6, gradientAlignment, gradientAlignmentReward } from './rewards.js';
+export { eq6, fusedScalar, gradientAlignment, gradientAlignmentReward } from './rewards.js';
 export { aekd, distillationGradients } from './weighting-aekd.js';
 export { amtmlKd, mixtureGradient } from './weighting-amtml-kd.js';
-export { agent, fuse, stateOf } from './weighting-agent.js';
+export { fuse, priorsOf } from './weight-fusion.js';
+export { agent } from './weighting-agent.js';
 export { caMkd, confidenceWeights } from './weighting-ca-mkd.js';
 export { constantWeights } from './weighting-constant.js';
 export { bestSingle, oracle, priorsOnly, random } from './weighting-controls.js';
@@ -49,7 +51,7 @@ export { permuted } from './weighting-permuted.js';
 export const plugin = definePlugin({
   name: '@retort/trainer-mtkd',
   register(registry) {
-    registry.add(mtkd).add(gradientAlignment).add(eq6).add(lookAhead);
+    registry.add(mtkd).add(gradientAlignment).add(eq6).add(fusedScalar).add(lookAhead);
     for (const weighting of weightings) registry.add(weighting);
   },
 });

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
-import { Random } from '@retort/core';
+import { type DistillationView, Random, type Reward } from '@retort/core';
 import { describeEachBackend, expectClose, expectNoLeak } from '@retort-tools/testing';
-import { gradientAlignmentReward } from './rewards.js';
+import { eq6, fusedScalar, gradientAlignmentReward } from './rewards.js';
 
 const T = 3;
 const random = new Random([5, 7]);
@@ -53,5 +53,68 @@ describeEachBackend('gradient-alignment', () => {
   it('leaves no tensors', () => {
     const [z, t, y] = [tf.tensor2d(student), tf.tensor2d(teachers[0]), tf.tensor1d(labels, 'int32')];
     return expectNoLeak(() => gradientAlignmentReward(z, [t], y, T).dispose());
+  });
+});
+
+describeEachBackend('rewards of distance', () => {
+  const path = 'trainer.weighting.reward';
+  const create = (part: typeof eq6, options = {}) =>
+    part.create(part.options.parse(options) as never, { temperature: 4, path }) as Reward;
+  const [ce, kl, d] = [
+    [2, 0.5],
+    [
+      [1, 3],
+      [0.2, 0.1],
+    ],
+    [
+      [4, 1],
+      [2, 6],
+    ],
+  ];
+  const view = (weights?: DistillationView['weights']): DistillationView => ({
+    batch: { size: 2, label: tf.tensor1d([0, 1], 'int32') },
+    student: {},
+    teachers: [2, 5].map((value) => ({ featureMap: tf.fill([2, 1, 1, 3], value) as tf.Tensor4D })),
+    studentCrossEntropy: tf.tensor1d(ce),
+    teacherCrossEntropy: tf.zeros([2, 2]),
+    logitLoss: tf.tensor2d(kl),
+    featureLoss: tf.tensor2d(d),
+    adapted: [],
+    ...(weights && { weights }),
+  });
+
+  it('eq6 is minus CE, KL and D, with D in units of the mean square feature or as it is', async () => {
+    const expected = (squares: number[]) =>
+      ce.flatMap((own, i) => squares.map((square, m) => -(own + kl[i][m] + d[i][m] / square)));
+    for (const head of ['logit', 'feature'] as const) {
+      await expectClose(create(eq6)(view())[head], expected([4, 25]));
+      await expectClose(create(eq6, { scaleFeatures: false })(view())[head], expected([1, 1]));
+    }
+  });
+
+  it('fused-scalar is minus the weighted loss of a sample, for every teacher', async () => {
+    const [logit, feature] = [
+      [
+        [0.2, 0.8],
+        [0.5, 0.5],
+      ],
+      [
+        [1, 0],
+        [0.3, 0.7],
+      ],
+    ];
+    const dot = (a: number[], b: number[]) => a.reduce((sum, v, m) => sum + v * b[m], 0);
+    const total = ce.map((own, i) => -(own + dot(logit[i], kl[i]) + dot(feature[i], d[i])));
+    const reward = create(fusedScalar);
+    await expectClose(
+      reward(view({ logit: tf.tensor2d(logit), feature: tf.tensor2d(feature) })).feature,
+      total.flatMap((r) => [r, r]),
+    );
+    const withoutFeatures = ce.map((own, i) => -(own + dot(logit[i], kl[i])));
+    await expectClose(
+      reward(view({ logit: tf.tensor2d(logit) })).logit,
+      withoutFeatures.flatMap((r) => [r, r]),
+    );
+    expect(() => reward(view())).toThrow(`${path}: fused-scalar is made of the teacher weights`);
   });
 });

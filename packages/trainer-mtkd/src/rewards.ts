@@ -1,5 +1,12 @@
-import { definePart, type DistillationView, InputError, type Reward, z } from '@retort/core';
+import { definePart, type DistillationView, type Head, InputError, type Reward, z } from '@retort/core';
 import * as tf from '@tensorflow/tfjs';
+
+declare module '@retort/core' {
+  interface DistillationView {
+    /** [B, M] per head: what the student's losses are multiplied by. Set for rewards, once the weighting has decided. */
+    weights?: Partial<Record<Head, tf.Tensor2D>>;
+  }
+}
 
 /**
  * How far a small step towards a teacher's prediction lowers the task loss: r_m = ⟨g, h_m⟩, with the task gradient at the logits
@@ -50,7 +57,7 @@ export const gradientAlignment = definePart('reward', {
 
 /**
  * MTKD-RL, eq. 6: R_m = −CE − α·KL_m − β·D_m, where the losses' own weights are α and β. D_m is divided by the teacher's mean
- * square feature, or the teacher with the smallest features would get a constant bonus.
+ * square feature, or the teacher with the smallest features would get a constant bonus; `scaleFeatures: false` is the paper's.
  *
  * CE is common to all teachers and the weighting centers rewards over teachers, so weight goes to the teacher that the student
  * resembles already: from a cold start that is as often a useless teacher as a good one.
@@ -58,23 +65,53 @@ export const gradientAlignment = definePart('reward', {
 export const eq6 = definePart('reward', {
   name: 'eq6',
   summary: "The MTKD-RL paper's reward (eq. 6): minus the distance between student and teacher.",
-  options: z.strictObject({}),
-  create: (_, { path }): Reward => {
+  options: z.strictObject({
+    scaleFeatures: z
+      .boolean()
+      .default(true)
+      .describe("Divide each teacher's feature loss by the mean square of its features; false is the paper's."),
+  }),
+  create: ({ scaleFeatures }, { path }): Reward => {
     return (view) => {
       if (!view.batch.label) throw new InputError(`${path}: eq6 needs labels`);
-      const reward = negativeDistance(view);
+      const { studentCrossEntropy, logitLoss, featureLoss } = view;
+      const features = scaleFeatures ? featureLoss.div(featureScale(view)) : featureLoss;
+      const reward = studentCrossEntropy.expandDims(1).add(logitLoss).add(features).neg() as tf.Tensor2D;
       return { logit: reward, feature: reward };
     };
   },
 });
 
-function negativeDistance({ studentCrossEntropy, logitLoss, featureLoss, teachers }: DistillationView): tf.Tensor2D {
-  const featureScale = teachers.map(({ featureMap }) =>
-    featureMap ? featureMap.square().mean().add(1e-8) : tf.scalar(1),
-  );
-  return studentCrossEntropy
-    .expandDims(1)
-    .add(logitLoss)
-    .add(featureLoss.div(tf.stack(featureScale).expandDims(0)))
-    .neg() as tf.Tensor2D;
+/** [1, M] mean square of each teacher's features; 1 without a feature map. */
+function featureScale({ teachers }: DistillationView): tf.Tensor {
+  const scales = teachers.map(({ featureMap }) => (featureMap ? featureMap.square().mean().add(1e-8) : tf.scalar(1)));
+  return tf.stack(scales).expandDims(0);
 }
+
+/**
+ * The reward of MTKD-RL's public code: minus what the sample's loss was under the weights that taught it,
+ * R = −(CE + Σ_m w_m KL_m + β Σ_m w'_m D_m). One number per sample, given to every teacher alike, so it cannot tell teachers apart:
+ * with objective `log` it pulls the fused weights to 1/M, with `weight` it moves nothing.
+ */
+export const fusedScalar = definePart('reward', {
+  name: 'fused-scalar',
+  summary: "The MTKD-RL code's reward: minus the sample's weighted loss, the same for every teacher.",
+  options: z.strictObject({}),
+  create: (_, { path }): Reward => {
+    return ({ studentCrossEntropy, logitLoss, featureLoss, teachers, weights }) => {
+      if (!weights) {
+        throw new InputError(
+          `${path}: fused-scalar is made of the teacher weights, which only weighting "agent" tells rewards`,
+        );
+      }
+      const weighted = (of: tf.Tensor2D | undefined, loss: tf.Tensor2D) => (of ? [loss.mul(of).sum(1)] : []);
+      const loss = tf.addN([
+        studentCrossEntropy,
+        ...weighted(weights.logit, logitLoss),
+        ...weighted(weights.feature, featureLoss),
+      ]);
+      const reward = tf.tile(loss.neg().expandDims(1), [1, teachers.length]) as tf.Tensor2D;
+      return { logit: reward, feature: reward };
+    };
+  },
+});

@@ -51,7 +51,7 @@ export const distillationLosses = [
 ];
 
 /** Runs a manifest, keeping its events. */
-export async function runQuietly(manifest: object, options: Partial<RunOptions> = {}) {
+export async function runQuietly(manifest: string | object, options: Partial<RunOptions> = {}) {
   const events: RunEvent[] = [];
   const outcome = await run(manifest, {
     plugins,
