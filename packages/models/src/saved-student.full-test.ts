@@ -41,7 +41,8 @@ const pageWith = (imports: string | undefined) => `<!doctype html>
 </script>`;
 
 /** The global of the script tag, as the module that our layers import. */
-const tfjsModule = `export const { ${Object.keys(tf).join(', ')} } = globalThis.tf;`;
+const names = Object.keys(tf).filter((name) => /^\w+$/.test(name) && name !== 'default');
+const tfjsModule = `export const { ${names.join(', ')} } = globalThis.tf;`;
 
 interface PageResult {
   logits?: number[];
