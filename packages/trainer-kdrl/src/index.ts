@@ -1,0 +1,45 @@
+import { definePlugin } from '@retort/core';
+import { clusterCosine, clusterNearest, clusterNegativeL2, clusterSoftAssignment } from './cluster-rewards.js';
+import { confidence, correctGated, negativeEntropy, sharpening, teacherProbability } from './confidence-rewards.js';
+
+const rewards = [
+  ...[confidence, correctGated, teacherProbability, negativeEntropy, sharpening],
+  ...[clusterCosine, clusterNegativeL2, clusterSoftAssignment, clusterNearest],
+];
+
+export type { Distribution, NoiseShapes, Objective } from './agent-parts.js';
+export { annealOptions, createAnneal, stageWeights } from './anneal.js';
+export type { Anneal, AnnealOptions, StageWeights } from './anneal.js';
+export { createAuxiliaryTaps, tapsAtDepth } from './auxiliary-taps.js';
+export type { AuxiliaryTaps } from './auxiliary-taps.js';
+export { classMeans } from './class-means.js';
+export { loadClusters, saveClusters } from './cluster-file.js';
+export { clusterCosine, clusterNearest, clusterNegativeL2, clusterSoftAssignment } from './cluster-rewards.js';
+export { clusterShares, collapseWarnings, effectiveClusters } from './collapse-watch.js';
+export type { CollapseLimits, CollapseSigns } from './collapse-watch.js';
+export { confidence, correctGated, negativeEntropy, sharpening, teacherProbability } from './confidence-rewards.js';
+export { checkCombination } from './decision-reward.js';
+export type { ActionName, Decision, DecisionReward, GradientKind, WeightedReward } from './decision-reward.js';
+export { embeddingsInMemory } from './embedding-source.js';
+export type { EmbeddingSource } from './embedding-source.js';
+export { createEmbeddingStore, openEmbeddingStore } from './embedding-store.js';
+export type { EmbeddingStore, EmbeddingWriter } from './embedding-store.js';
+export { createDecisionPolicy, policyOptions } from './policy.js';
+export type {
+  DecisionExperience,
+  DecisionPolicy,
+  DecisionTargets,
+  PolicyOptions,
+  PolicyParts,
+  StudentBelief,
+} from './policy.js';
+export { sphericalKMeans } from './spherical-k-means.js';
+export type { ClusteringProgress, Clusters, SphericalKMeansOptions } from './spherical-k-means.js';
+
+/** Rewards of KDRL's second stage. */
+export const plugin = definePlugin({
+  name: '@retort/trainer-kdrl',
+  register(registry) {
+    for (const reward of rewards) registry.add(reward);
+  },
+});
