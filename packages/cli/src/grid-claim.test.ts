@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { claim, holderOf } from './grid-claim.js';
@@ -58,5 +58,29 @@ describe('claim', () => {
     write('elsewhere', 7);
     release();
     expect(existsSync(file)).toBe(true);
+  });
+
+  it('that another process has taken over meanwhile is noticed at the next sign of life', () => {
+    const { jest: timers } = import.meta as unknown as { jest: typeof jest };
+    timers.useFakeTimers();
+    try {
+      let lost = 0;
+      const release = claim(file, () => lost++)!;
+      timers.advanceTimersByTime(60_000);
+      // One more byte every half minute.
+      expect(readFileSync(file, 'utf8')).toMatch(/^\{.*\}\n\n\n$/);
+      expect(holderOf(file)).toBeUndefined(); // of this very process, it would be of an earlier life
+      rmSync(file);
+      write('elsewhere', 7);
+      expect(lost).toBe(0);
+      timers.advanceTimersByTime(30_000);
+      expect(lost).toBe(1);
+      release();
+      timers.advanceTimersByTime(300_000);
+      expect(lost).toBe(1);
+      expect(holderOf(file)).toEqual({ host: 'elsewhere', pid: 7 });
+    } finally {
+      timers.useRealTimers();
+    }
   });
 });

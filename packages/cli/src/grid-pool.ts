@@ -166,7 +166,11 @@ function runChild(order: Order, signal: AbortSignal, told: (told: Told) => void)
 }
 
 function errorOf({ code, signal, stderr }: Ended): string {
-  const said = stderr.trim().replace(/^retort: /m, '');
+  const lines = stderr.trim().split('\n');
+  const start = lines.findIndex((line) => line.startsWith('retort: '));
+  // A process that could not even start says where first, and what further down.
+  const what = lines.filter((line) => start < 0 && /^\w*Error\b/.test(line)).slice(0, 1);
+  const said = [...what, ...lines.slice(Math.max(0, start))].join('\n').replace(/^retort: /, '');
   if (signal)
     return [`its process was ended by ${signal}${signal === 'SIGKILL' ? ', perhaps for want of memory' : ''}`, said]
       .join('\n')

@@ -51,7 +51,11 @@ export function createGridProgress({
   const running = () => [...shares].map(([job, share]) => `${title(job)} ${Math.floor(share * 100)} %`).join(', ');
   const show = () => {
     const done = [...shares.values()].reduce((sum, share) => sum + share, ended.size);
-    live?.update(Math.round(done * 100), `${ended.size}/${jobs.length} runs`, `${left().slice(3)} · ${running()}`);
+    live?.update(
+      Math.round(done * 100),
+      `${ended.size}/${jobs.length} runs`,
+      [left().slice(3), running()].filter(Boolean).join(' · '),
+    );
     if (!live && now() - lastLine >= every * 1000 && shares.size > 0) {
       lastLine = now();
       say(`  ${running()}${left()}`);

@@ -59,7 +59,7 @@ async function main(order: Order): Promise<number> {
     (signal) => train(order, signal),
   );
   if (outcome.status === 'interrupted') return INTERRUPTED;
-  writeWhole(order.resultFile, `${JSON.stringify(resultOf(order, outcome), undefined, 1)}\n`);
+  writeWhole(order.resultFile, resultText(resultOf(order, outcome)));
   rmSync(join(order.folder, 'checkpoints'), { recursive: true, force: true });
   return 0;
 }
@@ -188,6 +188,12 @@ function resultOf(order: Order, { results }: RunOutcome): GridResult {
     weightsByEpoch: weightCurves(epochs),
     fingerprints: locked.fingerprints,
   };
+}
+
+/** JSON, its lists of numbers a line each. */
+function resultText(result: GridResult): string {
+  const text = JSON.stringify(result, undefined, 1);
+  return `${text.replace(/\[\n[^[\]{}"]*\n *\]/g, (list) => list.replace(/\n */g, '').replaceAll(',', ', '))}\n`;
 }
 
 function scalars(values: Record<string, MetricValue>): Record<string, number> {

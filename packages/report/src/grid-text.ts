@@ -12,7 +12,7 @@ export function explain({ grid, metric, differences }: GridSummary): { means: st
   const count = differences.filter(({ values }) => values.last?.p !== undefined).length;
   return {
     means: `${metric}${unit && ` in ${unit}`}: mean ± standard deviation over seeds.`,
-    differences: `Paired differences to ${grid.baseline} over common seeds${differenceUnit && `, in ${differenceUnit}`}: mean [95 % interval, Student's t]. One-sided 95 % bounds are each for itself: at least, at most. p: two-sided paired t-test, and adjusted by Holm over ${count} ${count === 1 ? 'comparison' : 'comparisons'}.`,
+    differences: `Paired differences to ${grid.baseline} over common seeds${differenceUnit && `, in ${differenceUnit}`}: mean [95 % interval, Student's t]. One-sided 95 % bounds are each for itself: at least, at most. p: two-sided paired t-test${count > 0 ? `, and adjusted by Holm over ${count} ${count === 1 ? 'comparison' : 'comparisons'}` : ''}.`,
   };
 }
 
