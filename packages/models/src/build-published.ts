@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
-import { type Student, type StudentContext, z } from '@retort/core';
+import { InputError, type Student, type StudentContext, z } from '@retort/core';
 import { buildStudent } from './build-student.js';
 import { dropPathNoise } from './drop-path-noise.js';
-import type { NetworkSpec } from './network-spec.js';
+import { inferShapes, type NetworkSpec } from './network-spec.js';
 import { readPublishedWeights } from './published-weights.js';
 import { tokenLayerRules } from './token-layer-rules.js';
 
@@ -30,7 +30,8 @@ export async function buildPublished(
   { classes, imageShape, normalization, seeds, baseFolder, path: where }: StudentContext,
   { weights, classifier }: { weights?: string; classifier: 'published' | 'new' },
 ): Promise<Student> {
-  const spec = specOf({ classes, imageShape, normalization: weights ? imagenetNormalization : normalization });
+  const settings = { classes, imageShape, normalization: weights ? imagenetNormalization : normalization };
+  const spec = wholeSpec(() => specOf(settings), where);
   const values = weights && (await readPublishedWeights(spec, resolve(baseFolder, weights), { classifier, where }));
   const noise = dropPathNoise(spec, seeds);
   return {
@@ -38,4 +39,16 @@ export async function buildPublished(
     ...(noise && { noise }),
     ...(spec.layers.some(({ config }) => config.type in tokenLayerRules) && { imports: '@retort/models/layers' }),
   };
+}
+
+/** A specification that holds together. @throws InputError with its place in the manifest */
+function wholeSpec(make: () => NetworkSpec, where: string): NetworkSpec {
+  try {
+    const spec = make();
+    inferShapes(spec);
+    return spec;
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    throw new InputError(error.message, { hints: error.hints, where, cause: error });
+  }
 }

@@ -35,7 +35,7 @@ describe('options', () => {
   ])('refuses %j', async (options, message) => {
     const error = await make(deit, options).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(InputError);
-    expect((error as InputError).message).toBe(message);
+    expect(error).toMatchObject({ message, where: 'student' });
   });
 });
 
