@@ -30,6 +30,8 @@ export interface DistillationView {
    * step where a part of the run needs it; absent otherwise, and when evaluating.
    */
   lookAhead?: Record<Head, Tensor2D>;
+  /** [B, M] per head: what the student's losses are multiplied by. For rewards only, once the weighting has decided. */
+  weights?: Partial<Record<Head, Tensor2D>>;
 }
 
 /** Which of the two sets of teacher weights: of losses on predictions, or of losses on features. */

@@ -117,4 +117,12 @@ describe('dkd', () => {
       'losses[2]: loss "dkd" needs labels, the data set gives none',
     );
   });
+
+  it('refuses mixed images', () => {
+    const loss = makeLoss(decoupledDistillation, {}, shapes);
+    const labels = { label: label(), otherLabel: label(), labelShare: tf.tensor1d([1, 0.5, 0]) };
+    expect(() => loss.apply({}, {}, { size: 3, ...labels }, { training: true })).toThrow(
+      'losses[2]: loss "dkd" needs one label an image, and the data set mixes images',
+    );
+  });
 });

@@ -3,7 +3,7 @@ import { untaped } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { softenedKl } from './knowledge-distillation.js';
 import { standardizeLogits, standardizeOption } from './logit-standardization.js';
-import { checkSameClasses, labelsOf } from './shapes.js';
+import { checkSameClasses, plainLabelsOf } from './shapes.js';
 
 /**
  * Knowledge distillation taken apart into the label's class against the rest, and the rest among themselves (Zhao, Cui, Song, Qiu
@@ -32,7 +32,7 @@ export const decoupledDistillation = defineLoss({
     const prepared = standardize ? standardizeLogits : (logits: tf.Tensor2D) => logits;
     return {
       apply: (student, teacher, batch) => {
-        const label = labelsOf('dkd', context, batch);
+        const label = plainLabelsOf('dkd', context, batch);
         return {
           perSample: tf.tidy(() => {
             const ofTeacher = untaped(() => prepared(teacher!.logits!));

@@ -3,7 +3,7 @@ import { untaped } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { classMeansOf } from './class-means.js';
 import { createEmbeddingAdapter } from './embedding-adapter.js';
-import { labelsOf, noLabels, shapeOf } from './shapes.js';
+import { mixedLabels, noLabels, plainLabelsOf, shapeOf } from './shapes.js';
 import { unitRows } from './unit-rows.js';
 
 /**
@@ -44,7 +44,7 @@ export const normDirection = defineLoss({
         tf.tidy(() => classMeans.assign(tf.tensor2d(means, [classes, to])));
       },
       apply: (student, teacher, batch, mode) => {
-        const label = labelsOf('nd', context, batch);
+        const label = plainLabelsOf('nd', context, batch);
         return {
           perSample: tf.tidy(() => {
             const embedding = adapter ? adapter.apply(student.embedding!, mode) : student.embedding!;
@@ -63,8 +63,9 @@ export const normDirection = defineLoss({
 
 async function* labeledEmbeddings(pass: AsyncIterable<{ teacher: NetworkOutput; batch: Batch }>, context: LossContext) {
   for await (const { teacher, batch } of pass) {
-    const { label } = batch.targets;
+    const { label, otherLabel } = batch.targets;
     if (!label) throw noLabels('nd', context);
+    if (otherLabel) throw mixedLabels('nd', context);
     yield { embedding: await teacher.embedding!.data(), label: label.data };
   }
 }

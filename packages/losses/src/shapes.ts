@@ -50,6 +50,23 @@ export function labelsOf(loss: string, context: LossContext, { label }: BatchTen
   return label;
 }
 
+/**
+ * The labels [B] of a batch, for a loss that has no meaning for mixed images.
+ *
+ * @throws InputError where the data set gives none, or mixes images
+ */
+export function plainLabelsOf(loss: string, context: LossContext, batch: BatchTensors): Tensor1D {
+  if (batch.otherLabel) throw mixedLabels(loss, context);
+  return labelsOf(loss, context, batch);
+}
+
+/** An error about a data set that mixes images. */
+export function mixedLabels(loss: string, { path }: LossContext): InputError {
+  return new InputError(`${path}: loss "${loss}" needs one label an image, and the data set mixes images`, {
+    hints: ['take mixup and cut-mix out of dataset.augment, or take kd'],
+  });
+}
+
 /** An error about a data set without labels. */
 export function noLabels(loss: string, { path }: LossContext): InputError {
   return new InputError(`${path}: loss "${loss}" needs labels, the data set gives none`);

@@ -1,5 +1,6 @@
 import type { BatchTensors, DistillationView, Head, NetworkOutput, OutputShapes } from '@retort/core';
 import * as tf from '@tensorflow/tfjs';
+import { labelProbabilities, type Labels } from './label-probabilities.js';
 import type { LossTerm } from './loss-terms.js';
 
 /** All terms of one batch before they are weighted, and what weightings look at. */
@@ -44,11 +45,9 @@ export function evaluateTerms(
     batch,
     student,
     teachers,
-    studentCrossEntropy: crossEntropy(student.logits!, batch.label!),
+    studentCrossEntropy: crossEntropy(student.logits!, batch),
     teacherCrossEntropy: tf.stack(
-      teachers.length > 0
-        ? teachers.map(({ logits }) => crossEntropy(logits!, batch.label!))
-        : [tf.zeros([batch.size])],
+      teachers.length > 0 ? teachers.map(({ logits }) => crossEntropy(logits!, batch)) : [tf.zeros([batch.size])],
       1,
     ) as tf.Tensor2D,
     logitLoss: weighted('logit'),
@@ -82,9 +81,9 @@ export function lossesByHead(
   return { logit: sum('logit'), feature: sum('feature') };
 }
 
-/** [B] −log softmax(z)_y. */
-export function crossEntropy(logits: tf.Tensor2D, label: tf.Tensor1D): tf.Tensor1D {
-  return tf.logSoftmax(logits).mul(tf.oneHot(label, logits.shape[1])).sum(1).neg() as tf.Tensor1D;
+/** [B] −Σ_c q(c) · log softmax(z)(c), where q is one-hot but for mixed images. */
+export function crossEntropy(logits: tf.Tensor2D, labels: Labels): tf.Tensor1D {
+  return tf.logSoftmax(logits).mul(labelProbabilities(labels, logits.shape[1])).sum(1).neg() as tf.Tensor1D;
 }
 
 /** Per teacher, the width of the student's adapted features: those of its first loss that has an adapter. */

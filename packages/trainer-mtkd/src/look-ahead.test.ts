@@ -21,7 +21,7 @@ describeEachBackend('look-ahead', () => {
     const rewards = tf.tidy(() => measureLookAhead(parts, batch, teachers, heldOut));
     const lossOnReserved = async () => {
       const value = tf.tidy(() =>
-        crossEntropy(forward(parts.student, heldOut.image, { training: true }).logits!, heldOut.label).mean(),
+        crossEntropy(forward(parts.student, heldOut.image, { training: true }).logits!, heldOut).mean(),
       );
       return (await value.data())[0];
     };

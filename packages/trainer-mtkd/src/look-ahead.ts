@@ -53,7 +53,7 @@ export function measureLookAhead(
       () =>
         crossEntropy(
           forward(student, heldOut.image, { training: true, noise: heldOut.noise }).logits!,
-          heldOut.label,
+          heldOut,
         ).mean() as tf.Scalar,
       moved,
     );

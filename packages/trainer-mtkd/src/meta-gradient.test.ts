@@ -147,7 +147,7 @@ function linearTools(): { tools: StepTools; batch: BatchTensors; teachers: Netwo
           }),
           feature: columns(({ featureMap }) => featureMap!.sub(student.featureMap).square().mean([1, 2, 3])),
         },
-        crossEntropy: crossEntropy(logits as tf.Tensor2D, batch.label!).mean() as tf.Scalar,
+        crossEntropy: crossEntropy(logits as tf.Tensor2D, batch).mean() as tf.Scalar,
         view: { batch, student, teachers } as never,
       };
     },

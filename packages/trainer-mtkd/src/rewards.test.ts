@@ -22,7 +22,7 @@ describeEachBackend('gradient-alignment', () => {
     gradientAlignmentReward(
       tf.tensor2d(student),
       teachers.map((teacher) => tf.tensor2d(teacher)),
-      tf.tensor1d(labels, 'int32'),
+      { label: tf.tensor1d(labels, 'int32') },
       T,
     );
 
@@ -36,6 +36,21 @@ describeEachBackend('gradient-alignment', () => {
       }),
     );
     await expectClose(compute(), expected);
+  });
+
+  it('aims at both classes of a mixed image', async () => {
+    const [z, t] = [tf.tensor2d(student), [tf.tensor2d(teachers[0])]];
+    const [label, otherLabel] = [labels, [1, 1, 0, 2, 2]].map((values) => tf.tensor1d(values, 'int32'));
+    const share = [1, 0.25, 0.5, 0, 0.9];
+    const [own, other] = await Promise.all(
+      [label, otherLabel].map((which) => gradientAlignmentReward(z, t, { label: which }, T).data()),
+    );
+    const mixed = gradientAlignmentReward(z, t, { label, otherLabel, labelShare: tf.tensor1d(share) }, T);
+    // The reward is linear in what the labels ask for.
+    await expectClose(
+      mixed,
+      share.map((s, i) => s * own[i] + (1 - s) * other[i]),
+    );
   });
 
   it('ranks teachers by t(y) − ⟨p, t⟩', async () => {
@@ -52,7 +67,7 @@ describeEachBackend('gradient-alignment', () => {
 
   it('leaves no tensors', () => {
     const [z, t, y] = [tf.tensor2d(student), tf.tensor2d(teachers[0]), tf.tensor1d(labels, 'int32')];
-    return expectNoLeak(() => gradientAlignmentReward(z, [t], y, T).dispose());
+    return expectNoLeak(() => gradientAlignmentReward(z, [t], { label: y }, T).dispose());
   });
 });
 

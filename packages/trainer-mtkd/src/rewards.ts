@@ -1,12 +1,6 @@
-import { definePart, type DistillationView, type Head, InputError, type Reward, z } from '@retort/core';
+import { definePart, type DistillationView, InputError, type Reward, z } from '@retort/core';
 import * as tf from '@tensorflow/tfjs';
-
-declare module '@retort/core' {
-  interface DistillationView {
-    /** [B, M] per head: what the student's losses are multiplied by. Set for rewards, once the weighting has decided. */
-    weights?: Partial<Record<Head, tf.Tensor2D>>;
-  }
-}
+import { labelProbabilities, type Labels } from './label-probabilities.js';
 
 /**
  * How far a small step towards a teacher's prediction lowers the task loss: r_m = ⟨g, h_m⟩, with the task gradient at the logits
@@ -18,11 +12,11 @@ declare module '@retort/core' {
 export function gradientAlignmentReward(
   studentLogits: tf.Tensor2D,
   teacherLogits: tf.Tensor2D[],
-  label: tf.Tensor1D,
+  labels: Labels,
   temperature: number,
 ): tf.Tensor2D {
   return tf.tidy(() => {
-    const taskGradient = tf.softmax(studentLogits).sub(tf.oneHot(label, studentLogits.shape[1]));
+    const taskGradient = tf.softmax(studentLogits).sub(labelProbabilities(labels, studentLogits.shape[1]));
     const softened = tf.softmax(studentLogits.div(temperature));
     return tf.stack(
       teacherLogits.map((logits) =>
@@ -48,7 +42,7 @@ export const gradientAlignment = definePart('reward', {
       const reward = gradientAlignmentReward(
         student.logits!,
         teachers.map(({ logits }) => logits!),
-        batch.label!,
+        batch,
         temperature,
       );
       return { logit: reward, feature: reward };

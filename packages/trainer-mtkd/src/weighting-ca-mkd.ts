@@ -103,7 +103,7 @@ function adaptedCrossEntropy(
   classifiers: { kernel: tf.Tensor2D; bias: tf.Tensor1D }[],
 ): tf.Tensor2D {
   const columns = classifiers.map(({ kernel, bias }, m) =>
-    crossEntropy(tf.matMul(adapted[m]!, kernel).add<tf.Tensor2D>(bias), batch.label!),
+    crossEntropy(tf.matMul(adapted[m]!, kernel).add<tf.Tensor2D>(bias), batch),
   );
   return tf.stack(columns, 1) as tf.Tensor2D;
 }
