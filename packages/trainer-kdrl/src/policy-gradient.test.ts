@@ -8,7 +8,7 @@ import { dot, rowsOf, unit } from './test-support/planted.js';
 import { draw, policy, reward } from './test-support/setup.js';
 
 // One image, decided upon many times: every row of a batch is the same, and its gradient is one sample.
-const N = 4000;
+const N = 2000;
 const logits = [0.9, 0.1, -0.6];
 const teacher = [-0.2, 0.8, 0.3];
 const label = 1;

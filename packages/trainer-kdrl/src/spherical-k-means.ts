@@ -89,7 +89,6 @@ export async function sphericalKMeans(
     const pass = await assignAll(source, centers, clusters, chunkSize);
     onProgress?.({ phase: 'pass', iteration, of: passes, meanDistance: pass.inertia / count });
     const next = directions(pass.members, centers, size);
-    // What no embedding is far enough from gains nothing by a place of its own.
     const lonely = pass.members.sizes.flatMap((members, k) => (members === 0 ? [k] : []));
     const far = farthest(pass.distance, lonely.length);
     const settled = before !== undefined && before.inertia - pass.inertia <= tolerance * before.inertia;
@@ -207,24 +206,23 @@ async function startCenters(
     const center = rows.subarray(chosen * size, (chosen + 1) * size);
     centers.set(center, k * size);
     if (k + 1 === clusters) return centers;
-    let total = 0;
     for (let i = 0; i < sampleSize; i++) {
       let cosine = 0;
       for (let d = 0, from = i * size; d < size; d++) cosine += rows[from + d] * center[d];
       distance[i] = Math.min(distance[i], Math.max(0, 1 - cosine));
-      total += distance[i];
     }
-    // The last that counts, where rounding leaves the draw beyond the end; any, where all are at a center.
-    let left = random.uniform() * total;
-    chosen = total > 0 ? distance.findLastIndex((each) => each > 0) : random.integer(sampleSize);
-    for (let i = 0; i < sampleSize && total > 0; i++) {
-      left -= distance[i];
-      if (left < 0) {
-        chosen = i;
-        break;
-      }
-    }
+    chosen = drawByWeight(distance, random);
   }
+}
+
+/** A place drawn in proportion to its weight; the first, where all are 0. */
+function drawByWeight(weights: Float64Array, random: Random): number {
+  let left = random.uniform() * weights.reduce((a, b) => a + b, 0);
+  const drawn = weights.findIndex((weight) => (left -= weight) < 0);
+  if (drawn >= 0) return drawn;
+  // Rounding may leave the draw beyond the end.
+  const last = weights.findLastIndex((weight) => weight > 0);
+  return Math.max(0, last);
 }
 
 async function learnFromSamples(
