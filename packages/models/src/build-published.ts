@@ -1,10 +1,9 @@
 import { resolve } from 'node:path';
 import { InputError, type Student, type StudentContext, z } from '@retort/core';
 import { buildStudent } from './build-student.js';
-import { dropPathNoise } from './drop-path-noise.js';
 import { inferShapes, type NetworkSpec } from './network-spec.js';
 import { readPublishedWeights } from './published-weights.js';
-import { tokenLayerRules } from './token-layer-rules.js';
+import { traitsOf } from './traits.js';
 
 /** What published networks were trained with: statistics of ImageNet's pixels in [0, 1]. */
 export const imagenetNormalization = { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] };
@@ -33,12 +32,8 @@ export async function buildPublished(
   const settings = { classes, imageShape, normalization: weights ? imagenetNormalization : normalization };
   const spec = wholeSpec(() => specOf(settings), where);
   const values = weights && (await readPublishedWeights(spec, resolve(baseFolder, weights), { classifier, where }));
-  const noise = dropPathNoise(spec, seeds);
-  return {
-    ...buildStudent(spec, name, seeds.stream('init'), values || undefined),
-    ...(noise && { noise }),
-    ...(spec.layers.some(({ config }) => config.type in tokenLayerRules) && { imports: '@retort/models/layers' }),
-  };
+  const student = buildStudent(spec, name, seeds.stream('init'), values || undefined);
+  return { ...student, ...traitsOf(student.model, seeds) };
 }
 
 /** A specification that holds together. @throws InputError with its place in the manifest */

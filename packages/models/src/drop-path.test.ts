@@ -21,19 +21,20 @@ describe('stochastic depth', () => {
   });
 
   it('draws for every layer by seed and step, and never from what was drawn before', () => {
-    const noise = dropPathNoise(spec(0.2), new Seeds(1))!;
+    const names = rates(spec(0.2)).map(([name]) => name);
+    const noise = dropPathNoise(names, new Seeds(1)).noise!;
     const first = noise(4, 7);
-    expect(Object.keys(first)).toEqual(rates(spec(0.2)).map(([name]) => name));
+    expect(Object.keys(first)).toEqual(names);
     expect(Object.values(first).map(({ shape }) => shape)).toEqual(Array(8).fill([4]));
     noise(4, 8);
     // What a run that was taken up again at step 7 gets.
-    const again = dropPathNoise(spec(0.2), new Seeds(1))!(4, 7);
+    const again = dropPathNoise(names, new Seeds(1)).noise!(4, 7);
     expect(again).toEqual(first);
-    const drawn = [first, noise(4, 8), dropPathNoise(spec(0.2), new Seeds(2))!(4, 7)].flatMap((each) =>
+    const drawn = [first, noise(4, 8), dropPathNoise(names, new Seeds(2)).noise!(4, 7)].flatMap((each) =>
       Object.values(each).map(({ data }) => data.join()),
     );
     expect(new Set(drawn).size).toBe(drawn.length);
-    expect(dropPathNoise(spec(0), new Seeds(1))).toBeUndefined();
+    expect(dropPathNoise([], new Seeds(1)).noise).toBeUndefined();
   });
 });
 

@@ -2,6 +2,8 @@ import { resolve } from 'node:path';
 import { definePart, InputError, z, type Student } from '@retort/core';
 import { loadLayersModel, modelWithTaps, namedWeights } from '@retort/nn';
 import { checkImageInput } from './image-input.js';
+import { registerLayers } from './layers/register-layers.js';
+import { traitsOf } from './traits.js';
 
 const ranks = { logits: ['[C]', 1], embedding: ['[D]', 1], featureMap: ['[H, W, K]', 3] } as const;
 
@@ -20,7 +22,8 @@ export const layersModelStudent = definePart('student', {
       })
       .describe('Layer names by output.'),
   }),
-  create: async ({ path, sha256, taps }, { classes, imageShape, baseFolder, path: where }): Promise<Student> => {
+  create: async ({ path, sha256, taps }, { classes, imageShape, seeds, baseFolder, path: where }): Promise<Student> => {
+    registerLayers();
     const { model: loaded } = await loadLayersModel(resolve(baseFolder, path), { sha256, where });
     try {
       const logits = taps.logits ?? loaded.outputs[0].sourceLayer.name;
@@ -45,7 +48,8 @@ export const layersModelStudent = definePart('student', {
         });
       }
       const weights = Object.values(namedWeights(model).trainable);
-      return { model, offers, parameters: weights.reduce((sum, { size }) => sum + size, 0) };
+      const parameters = weights.reduce((sum, { size }) => sum + size, 0);
+      return { model, offers, parameters, ...traitsOf(model, seeds) };
     } catch (error) {
       loaded.dispose();
       throw error;

@@ -7,6 +7,7 @@ import { forward, gradientsOf, loadLayersModel, namedWeights, saveLayersModel } 
 import { describeEachBackend, expectClose, expectNoLeak } from '@retort-tools/testing';
 import { cait } from './cait.js';
 import { deit } from './deit.js';
+import { layersModelStudent } from './layers-model-student.js';
 import { plugin } from './index.js';
 import { resnet } from './resnet.js';
 import { studentContext } from './test-support/student-context.js';
@@ -79,8 +80,13 @@ describeEachBackend('vision transformers', () => {
     const { model } = await loadLayersModel(join(folder, 'model.json'));
     const [own, loaded] = [student.model, model].map((each) => (each.predict(image()) as tf.Tensor[])[0]);
     await expectClose(loaded, await own.data(), { absolute: 0, relative: 0 });
-    student.model.dispose();
-    model.dispose();
+    // As a student again, which drops the same paths.
+    const taps = { logits: 'logits', embedding: 'embedding', featureMap: 'map' };
+    const options = layersModelStudent.options.parse({ path: join(folder, 'model.json'), taps });
+    const again = await layersModelStudent.create(options as never, context);
+    expect(again.imports).toBe(student.imports);
+    expect(again.noise!(3, 5)).toEqual(student.noise!(3, 5));
+    for (const each of [student.model, model, again.model]) each.dispose();
     rmSync(folder, { recursive: true });
   });
 

@@ -7,9 +7,12 @@ import { LearnedPositions } from './learned-positions.js';
 import { TokenAttention } from './token-attention.js';
 import { TokenSlice } from './token-slice.js';
 
+/** All layers of ours but the grouped convolution, which is of nn. */
+export const layerClasses = [ClassToken, DropPath, LayerNorm, LayerScale, LearnedPositions, TokenAttention, TokenSlice];
+
 /** Lets tfjs load networks with transformer layers. Calling it again changes nothing. */
 export function registerLayers(): void {
-  for (const layer of [ClassToken, DropPath, LayerNorm, LayerScale, LearnedPositions, TokenAttention, TokenSlice]) {
+  for (const layer of layerClasses) {
     tf.serialization.registerClass(layer as tf.serialization.SerializableConstructor<tf.layers.Layer>);
   }
 }
