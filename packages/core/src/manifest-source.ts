@@ -94,7 +94,7 @@ function readYaml(
   try {
     const document = parseDocument(text, { lineCounter, prettyErrors: false });
     const fault = document.errors[0] ?? document.warnings[0];
-    if (fault) throw refuse(fault.message.split('\n')[0], fault.pos[0]);
+    if (fault) throw refuse(toldOf(fault), fault.pos[0]);
     visit(document, {
       Alias: (_, alias) => {
         if (!alias.resolve(document))
@@ -107,9 +107,15 @@ function readYaml(
     return { document, value: document.toJS() as unknown };
   } catch (error) {
     if (error instanceof InputError) throw error;
-    // Nested so deeply that the parser ran out of stack, or aliases of aliases that would fill the memory.
-    throw refuse(error instanceof RangeError ? 'nested too deeply' : messageOf(error));
+    // Aliases of aliases that would fill the memory.
+    throw refuse(toldOf(error));
   }
+}
+
+/** What YAML says of an error, by its first line. The parser runs out of stack where lists or maps have no end. */
+function toldOf(error: unknown): string {
+  const [told] = messageOf(error).split('\n');
+  return told.startsWith('Maximum call stack') ? 'nested too deeply' : told;
 }
 
 /** Far deeper than any manifest, and far less deep than the stack. */
