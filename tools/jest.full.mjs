@@ -5,7 +5,7 @@ import preset from '../jest.preset.mjs';
 export default {
   ...preset,
   rootDir: fileURLToPath(new URL('..', import.meta.url)),
-  testMatch: ['<rootDir>/packages/*/src/**/*.full-test.ts'],
+  testMatch: ['<rootDir>/packages/*/src/**/*.full-test.ts', '<rootDir>/tools/generators/src/**/*.full-test.ts'],
   testTimeout: 30 * 60_000,
   maxWorkers: 2,
 };
