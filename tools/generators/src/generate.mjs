@@ -1,9 +1,10 @@
 import { basename, join } from 'node:path';
 import { Script } from 'node:vm';
 import devkit from '@nx/devkit';
+import * as prettier from 'prettier';
 import { addExport, addImport, addRegistration, addTableRow, addToList, addToSentence } from './source-edits.mjs';
 
-const { formatFiles, generateFiles } = devkit;
+const { generateFiles } = devkit;
 
 /** @typedef {import('@nx/devkit').Tree} Tree */
 
@@ -152,7 +153,7 @@ function generatorOf(kindName) {
     const template = { name, id, file, inside: folder === undefined, exports: kind.exports(id), dot: '.' };
     if (folder === undefined) addToOurs(tree, kindName, template);
     else makePackage(tree, kindName, folder, template);
-    await formatFiles(tree);
+    await format(tree);
     const todo = folder === undefined ? todoInside(kind, file) : todoOutside(folder);
     return () => console.log(`\n${todo}`);
   };
@@ -309,6 +310,20 @@ function edit(tree, file, change) {
     tree.write(file, change(read(tree, file)));
   } catch (cause) {
     throw new Error(`${file}: ${/** @type {Error} */ (cause).message}`, { cause });
+  }
+}
+
+/**
+ * Formats what was written as this workspace is, in a package outside it too, which devkit's own function refuses.
+ *
+ * @param {Tree} tree
+ */
+async function format(tree) {
+  const config = await prettier.resolveConfig(join(tree.root, 'package.json'));
+  for (const { path, content } of tree.listChanges()) {
+    const { inferredParser } = await prettier.getFileInfo(path);
+    if (!content || !inferredParser) continue;
+    tree.write(path, await prettier.format(content.toString(), { ...config, filepath: path }));
   }
 }
 
