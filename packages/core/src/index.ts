@@ -12,6 +12,7 @@ export type { ErrorDetails } from './errors.js';
 export { isLogged } from './events.js';
 export type { Emit, Position, RunEvent } from './events.js';
 export { readInputFile, sha256, writeWhole } from './files.js';
+export { decodeFloat16, encodeFloat16 } from './float16.js';
 export { isHostTensor } from './host-tensor.js';
 export type { HostTensor, Stateful, StateTree } from './host-tensor.js';
 export type { Loss, LossContext, LossValue } from './loss.js';

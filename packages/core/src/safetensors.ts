@@ -1,3 +1,4 @@
+import { decodeFloat16 } from './float16.js';
 import type { HostTensor } from './host-tensor.js';
 
 /** Types by name in the header: bytes of a value, and how many of them become an array of ours. */
@@ -5,7 +6,7 @@ const dtypes: Record<string, { bytes: number; read(bytes: ArrayBuffer, name: str
   F32: { bytes: 4, read: (bytes) => new Float32Array(bytes) },
   I32: { bytes: 4, read: (bytes) => new Int32Array(bytes) },
   U8: { bytes: 1, read: (bytes) => new Uint8Array(bytes) },
-  F16: { bytes: 2, read: (bytes) => Float32Array.from(new Uint16Array(bytes), halfValue) },
+  F16: { bytes: 2, read: (bytes) => decodeFloat16(new Uint16Array(bytes)) },
   BF16: {
     bytes: 2,
     read: (bytes) => new Float32Array(Uint32Array.from(new Uint16Array(bytes), (b) => b << 16).buffer),
@@ -90,14 +91,6 @@ function isEntry(value: unknown): value is { dtype: string; shape: number[]; dat
   const counts = (list: unknown) =>
     Array.isArray(list) && list.every((each) => Number.isSafeInteger(each) && (each as number) >= 0);
   return typeof dtype === 'string' && counts(shape) && counts(offsets) && (offsets as number[]).length === 2;
-}
-
-/** The value of 16 bits: sign, 5 of exponent, 10 of fraction (IEEE 754 binary16). */
-function halfValue(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const [exponent, fraction] = [(bits >> 10) & 31, bits & 0x3ff];
-  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
-  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25));
 }
 
 function narrow(value: bigint, name: string): number {

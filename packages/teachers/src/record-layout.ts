@@ -1,5 +1,4 @@
-import type { OutputShapes } from '@retort/core';
-import { decodeFloat16, encodeFloat16 } from './float16.js';
+import { decodeFloat16, encodeFloat16, type OutputShapes } from '@retort/core';
 
 export const precisions = ['float32', 'float16', 'int8'] as const;
 export type Precision = (typeof precisions)[number];

@@ -1,14 +1,16 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { InputError, messageOf, RunError } from '@retort/core';
+import { decodeFloat16, encodeFloat16, InputError, messageOf, RunError } from '@retort/core';
 import type { EmbeddingSource } from './embedding-source.js';
-import { fromHalf, toHalf } from './half-precision.js';
 
 /** Length of the header with the eight bytes that tell it: known before the number of rows is. */
 const headerBytes = 512;
 
 /** The bits of a float16's exponent; all of them are set in infinities and NaN. */
 const exponentBits = 0x7c00;
+
+/** From here on a float16 would be infinite. */
+const tooLarge = 65520;
 
 /** Embeddings in a file, float16. */
 export interface EmbeddingStore extends EmbeddingSource {
@@ -55,14 +57,15 @@ export async function createEmbeddingStore(path: string, size: number): Promise<
       if (rows.length % size !== 0) {
         throw new InputError(`${path}: ${rows.length} numbers are no whole number of embeddings of ${size}`);
       }
-      const halves = toHalf(rows);
-      const at = firstNotFinite(halves);
+      const at = rows.findIndex((value) => !(Math.abs(value) < tooLarge));
       if (at >= 0) {
         const row = count + Math.floor(at / size);
         throw new InputError(`${path}: embedding ${row} holds ${rows[at]}, and float16 holds up to 65504`, {
           hints: ['embeddings are counted from 0; look at what the teacher gives for this image'],
         });
       }
+      const halves = new Uint16Array(rows.length);
+      encodeFloat16(rows, halves);
       const bytes = new Uint8Array(halves.buffer);
       await told(writeAt(file, bytes, headerBytes + 2 * size * count));
       hash.update(bytes);
@@ -135,7 +138,7 @@ export async function openEmbeddingStore(path: string, { verify = true } = {}): 
       size,
       digest,
       name: path,
-      read: async (start, end) => fromHalf(await read(start, end)),
+      read: async (start, end) => decodeFloat16(await read(start, end)),
       close: () => file.close(),
     };
   } catch (error) {

@@ -12,10 +12,14 @@ export function encodeFloat16(values: ArrayLike<number>, halves: Uint16Array): v
   for (let i = 0; i < values.length; i++) halves[i] = toFloat16(values[i]);
 }
 
-/** The same numbers as float32, exactly. */
-export function decodeFloat16(halves: ArrayLike<number>, values: Float32Array): void {
+/** The same numbers as float32, exactly; into `values` where given. */
+export function decodeFloat16(
+  halves: ArrayLike<number>,
+  values: Float32Array = new Float32Array(halves.length),
+): Float32Array {
   table ??= Float32Array.from({ length: 2 ** 16 }, (_, half) => fromFloat16(half));
   for (let i = 0; i < halves.length; i++) values[i] = table[halves[i]];
+  return values;
 }
 
 function toFloat16(value: number): number {
