@@ -61,17 +61,16 @@ async function copyWorkspace(): Promise<void> {
 }
 
 /** Runs a program of the workspace's node_modules. @throws Error with everything it printed */
-async function run(cwd: string, program: string, ...args: string[]): Promise<string> {
+async function run(cwd: string, program: string, ...args: string[]): Promise<{ stdout: string; stderr: string }> {
   const script = join(workspace, 'node_modules', program);
   const env = { ...process.env, NX_DAEMON: 'false', NX_TUI: 'false', NX_ISOLATE_PLUGINS: 'false' };
   const options = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
   try {
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, [...options, script, ...args], {
+    return await promisify(execFile)(process.execPath, [...options, script, ...args], {
       cwd: join(workspace, cwd),
       env,
       maxBuffer: 1e8,
     });
-    return stdout + stderr;
   } catch (error) {
     const { stdout, stderr } = error as { stdout: string; stderr: string };
     throw new Error(`${program} ${args.join(' ')}\n${stdout}\n${stderr}`, { cause: error });
@@ -89,8 +88,8 @@ const [eslint, tsc, jest, prettier] = [
 describe('a part in the package of ours that has its kind', () => {
   beforeAll(async () => {
     for (const kind of kinds) {
-      const printed = await nx('g', `@retort-tools/generators:${kind}`, `new-${kind}`);
-      expect(printed).toContain(`CREATE ${homes[kind].folder}/src/${homes[kind].file}.ts`);
+      const { stdout } = await nx('g', `@retort-tools/generators:${kind}`, `new-${kind}`);
+      expect(stdout).toContain(`CREATE ${homes[kind].folder}/src/${homes[kind].file}.ts`);
     }
   });
 
@@ -98,7 +97,7 @@ describe('a part in the package of ours that has its kind', () => {
     const { folder, file } = homes[kind];
     await run(folder, eslint, '.');
     await run(folder, tsc, '--noEmit');
-    expect(await run(folder, jest, `src/${file}.test.ts`)).toMatch(/Tests: +\d+ passed, \d+ total/);
+    expect((await run(folder, jest, `src/${file}.test.ts`)).stderr).toMatch(/Tests: +\d+ passed, \d+ total/);
   });
 
   it('is formatted, is no dead code, and the tests that list all parts know it', async () => {
@@ -136,7 +135,7 @@ describe('a part in a package of its own', () => {
     const tests = readdirSync(join(workspace, folder, 'dist')).filter((file) => file.endsWith('.test.js'));
     expect(tests).toHaveLength(1);
     // As `node --test` would, whose own process cannot be told from this one's test runner.
-    expect(await run(folder, `../${folder}/dist/${tests[0]}`)).toMatch(/# fail 0|ℹ fail 0/);
+    expect((await run(folder, `../${folder}/dist/${tests[0]}`)).stdout).toMatch(/# fail 0|ℹ fail 0/);
   });
 
   it('all five train a student together', async () => {
@@ -182,7 +181,7 @@ metrics: [top-1]
 `,
     );
     const train = async (name: string, ...settings: string[]) => {
-      const printed = await run(
+      const { stdout } = await run(
         'outside',
         '@retort/cli/dist/main.js',
         'train',
@@ -192,7 +191,7 @@ metrics: [top-1]
         name,
         ...settings,
       );
-      const { results } = JSON.parse(printed.slice(printed.indexOf('{'))) as {
+      const { results } = JSON.parse(stdout) as {
         results: { last: Record<string, number> };
       };
       const log = readFileSync(join(folder, name, 'metrics.jsonl'), 'utf8')
