@@ -3,7 +3,7 @@
 //   node tools/experiments/summarize-reward-toy.mjs docs/results/reward-toy
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { deviation, mean, meanAndDeviation } from './statistics.mjs';
+import { deviation, interval, mean, meanAndDeviation } from './statistics.mjs';
 
 const folder = process.argv[2];
 const files = readdirSync(join(folder, 'runs')).sort();
@@ -25,12 +25,16 @@ for (const m of [0, 1, 2]) {
   );
   console.log(`| ${m} | ${cells.join(' | ')} |`);
 }
-console.log('\n| student | on the competent | on the poisoned | on the ignorant | test accuracy, % |');
-console.log('| --- | --: | --: | --: | --: |');
+console.log(
+  '\n| student | on the competent | on the poisoned | on the ignorant | test accuracy, % | minus equal, points [95 %] |',
+);
+console.log('| --- | --: | --: | --: | --: | --: |');
 for (const name of names) {
   const cells = arms.includes(name) ? roles.map((role) => meanAndDeviation(values(name, role), 2)) : ['', '', ''];
   const accuracy = values(name, 'accuracy').map((value) => 100 * value);
-  console.log(`| ${name} | ${cells.join(' | ')} | ${meanAndDeviation(accuracy, 1)} |`);
+  const gains = runs.map(({ students }) => 100 * (students[name].accuracy - students.equal.accuracy));
+  const gain = name === 'equal' ? '' : interval(gains, 1);
+  console.log(`| ${name} | ${cells.join(' | ')} | ${meanAndDeviation(accuracy, 1)} | ${gain} |`);
 }
 writeFileSync(join(folder, 'weights.svg'), figure());
 
