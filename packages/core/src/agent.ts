@@ -38,6 +38,11 @@ export interface Experience {
    * be exact instead of sampled.
    */
   componentReward?: Record<string, Tensor2D>;
+  /**
+   * [B, M] per simplex head: what the action is mixed with before it takes effect, as (1 − Σ_m prior_m) · action + prior. Absent
+   * where actions take effect as they are.
+   */
+  prior?: Record<string, Tensor2D>;
   /** [B, S]; absent in one-step problems, where every transition ends its episode. */
   nextState?: Tensor2D;
   /** [B] 0 or 1: the episode ended by its own rules. */

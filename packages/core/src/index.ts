@@ -27,6 +27,7 @@ export { describeOptions } from './part-options.js';
 export type { OptionDescription } from './part-options.js';
 export { partReference } from './part-reference.js';
 export type { PartReference } from './part-reference.js';
+export type { Distribution, DistributionContext, NoiseShapes, Objective, ObjectiveInput } from './policy.js';
 export { defineLoss, definePart, definePlugin, Registry, RunScope } from './registry.js';
 export type { Backend, BackendStart, Needs, Part, PartDefinition, PartKind, PartKinds, Plugin } from './registry.js';
 export { resolveManifest, resolvePart, writtenManifest } from './resolve-manifest.js';

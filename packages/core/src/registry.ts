@@ -8,6 +8,7 @@ import type { Loss, LossContext } from './loss.js';
 import type { Metric, MetricContext } from './metric.js';
 import { nearestHint } from './nearest-name.js';
 import type { PartReference } from './part-reference.js';
+import type { Distribution, DistributionContext, Objective } from './policy.js';
 import type { Student, StudentContext } from './student.js';
 import type { CacheContext, Teacher, TeacherContext } from './teacher.js';
 import type { Trainer, TrainerContext } from './trainer.js';
@@ -47,6 +48,8 @@ export interface PartKinds {
   weighting: { context: WeightingContext; instance: Weighting };
   reward: { context: RewardContext; instance: Reward };
   agent: { context: AgentContext; instance: Agent };
+  distribution: { context: DistributionContext; instance: Distribution };
+  objective: { context: undefined; instance: Objective };
   metric: { context: MetricContext; instance: Metric };
   trainer: { context: TrainerContext; instance: Trainer };
 }
@@ -57,6 +60,8 @@ export type PartKind = keyof PartKinds;
 export interface Needs {
   student?: string[];
   teacher?: string[];
+  /** Reserved samples that the student is never taught on: the validation split. */
+  heldOut?: boolean;
 }
 
 /** A loss, agent, teacher adapter … as a plain value that a plugin hands in. */

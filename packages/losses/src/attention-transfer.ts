@@ -1,8 +1,7 @@
 import { defineLoss, z } from '@retort/core';
-import { resizeFeatureMap, untaped } from '@retort/nn';
+import { resizeFeatureMap, unitRows, untaped } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { shapeOf } from './shapes.js';
-import { unitRows } from './unit-rows.js';
 
 /**
  * Where student and teacher look: squared difference of their normalized activation maps (Zagoruyko & Komodakis 2017, "Paying More

@@ -1,8 +1,8 @@
 import { defineLoss, type LossContext, z } from '@retort/core';
+import { unitRows } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { uniformVariable } from './initialize.js';
 import { incomparable, shapeOf } from './shapes.js';
-import { unitRows } from './unit-rows.js';
 
 /** One minus the cosine of the two embeddings. */
 export const cosine = defineLoss({

@@ -1,10 +1,9 @@
 import { type Batch, defineLoss, InputError, type LossContext, type NetworkOutput, z } from '@retort/core';
-import { untaped } from '@retort/nn';
+import { unitRows, untaped } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { classMeansOf } from './class-means.js';
 import { createEmbeddingAdapter } from './embedding-adapter.js';
 import { mixedLabels, noLabels, plainLabelsOf, shapeOf } from './shapes.js';
-import { unitRows } from './unit-rows.js';
 
 /**
  * Points the student's embedding at the teacher's mean of the label's class and asks it to be as long as the teacher's (Wang et al.

@@ -1,8 +1,7 @@
 import { defineLoss, z } from '@retort/core';
-import { untaped } from '@retort/nn';
+import { unitRows, untaped } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { shapeOf } from './shapes.js';
-import { unitRows } from './unit-rows.js';
 
 /**
  * Distances between samples and angles between triples of them, alike in both embeddings (Park, Kim, Lu & Cho 2019, "Relational

@@ -25,6 +25,7 @@ export { constant, cosine, multiStep, oneCycle, schedules } from './schedule.js'
 export type { Schedule, ScheduleContext } from './schedule.js';
 export { createSgd, sgd } from './sgd.js';
 export { stopGradient, untaped } from './stop-gradient.js';
+export { unitRows } from './unit-rows.js';
 
 /** Optimizers and schedules. */
 export const plugin = definePlugin({

@@ -1,6 +1,6 @@
-import { definePart, InputError, z } from '@retort/core';
+import { definePart, type Distribution, InputError, z } from '@retort/core';
 import * as tf from '@tensorflow/tfjs';
-import { type Distribution, openUniform } from './distribution.js';
+import { openUniform } from './distribution.js';
 
 /** One of n: parameters are logits [B, n], actions [B] int32. */
 export const categorical = definePart('distribution', {

@@ -1,6 +1,6 @@
-import { definePart, InputError, z } from '@retort/core';
+import { definePart, type Distribution, InputError, z } from '@retort/core';
 import * as tf from '@tensorflow/tfjs';
-import { type Distribution, openUniform } from './distribution.js';
+import { openUniform } from './distribution.js';
 import { digamma, logGamma } from './log-gamma.js';
 
 /** Proposals per gamma variate. Each is accepted with probability 0.95 or more: all eight fail once in 10¹⁰. */

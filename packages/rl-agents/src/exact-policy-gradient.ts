@@ -8,16 +8,6 @@ import type { OnPolicyMethod } from './on-policy-agent.js';
 import type { Transitions } from './rollout.js';
 import { createRunningScale } from './running-moments.js';
 
-declare module '@retort/core' {
-  interface Experience {
-    /**
-     * [B, M] per simplex head: what the action is mixed with before it takes effect, as (1 − Σ_m prior_m) · action + prior. Absent
-     * where actions take effect as they are.
-     */
-    prior?: Record<string, tf.Tensor2D>;
-  }
-}
-
 /** Which function of the weights the exact gradient ascends. */
 export const weightObjectives = ['weight', 'weighted-log', 'log'] as const;
 export type WeightObjective = (typeof weightObjectives)[number];

@@ -23,7 +23,6 @@ export { ddpg } from './ddpg.js';
 export { createDirichlet, dirichlet, dirichletEntropy, dirichletLogProbability, sampleDirichlet } from './dirichlet.js';
 export { dpg } from './dpg.js';
 export { drawNoise } from './distribution.js';
-export type { Distribution, DistributionContext, NoiseShapes } from './distribution.js';
 export { expectedPolicyGradient } from './exact-policy-gradient.js';
 export type { WeightObjective } from './exact-policy-gradient.js';
 export { createGaussian, gaussian, gaussianEntropy, gaussianLogProbability } from './gaussian.js';
@@ -31,7 +30,6 @@ export { groupAdvantage, grpo } from './grpo.js';
 export { digamma, logGamma } from './log-gamma.js';
 export { createLogisticNormal, logisticNormal, logisticNormalLogProbability } from './logistic-normal.js';
 export { clippedSurrogate, ppoObjective, reinforce, reinforceObjective } from './objective.js';
-export type { Objective, ObjectiveInput } from './objective.js';
 export { pg } from './pg.js';
 export { ppo } from './ppo.js';
 

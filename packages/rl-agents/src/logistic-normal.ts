@@ -1,6 +1,5 @@
-import { definePart, InputError, z } from '@retort/core';
+import { definePart, type Distribution, InputError, z } from '@retort/core';
 import * as tf from '@tensorflow/tfjs';
-import type { Distribution } from './distribution.js';
 
 const logTwoPi = Math.log(2 * Math.PI);
 

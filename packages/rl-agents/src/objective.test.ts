@@ -1,7 +1,8 @@
+import type { Objective } from '@retort/core';
 import * as tf from '@tensorflow/tfjs';
 import { describeEachBackend, expectClose, expectNoLeak } from '@retort-tools/testing';
 import { expectedPolicyGradient } from './exact-policy-gradient.js';
-import { type Objective, ppoObjective, reinforceObjective } from './objective.js';
+import { ppoObjective, reinforceObjective } from './objective.js';
 
 const ratios = [1, 1.1, 1.5, 0.5, 1.5, 0.5];
 const advantage = [2, -1, 2, 2, -2, -2];

@@ -1,28 +1,5 @@
-import { definePart, z } from '@retort/core';
+import { definePart, type Objective, z } from '@retort/core';
 import * as tf from '@tensorflow/tfjs';
-
-declare module '@retort/core' {
-  interface PartKinds {
-    objective: { context: undefined; instance: Objective };
-  }
-}
-
-/** What a policy objective may look at, [B] each. Gradients flow through `logProbability` only. */
-export interface ObjectiveInput {
-  /** log π(a|s) under the policy being trained. */
-  logProbability: tf.Tensor1D;
-  /** log π(a|s) under the policy that acted. */
-  oldLogProbability: tf.Tensor1D;
-  /** How much better the action was than expected. */
-  advantage: tf.Tensor1D;
-  /** 0 leaves a sample out, 1 keeps it. */
-  mask?: tf.Tensor1D;
-  /** int32; samples of one group were drawn from one state. */
-  group?: tf.Tensor1D;
-}
-
-/** A policy objective: a pure function that gives one loss per sample [B], to be minimized. */
-export type Objective = (input: ObjectiveInput) => tf.Tensor1D;
 
 /** −A log π(a|s) (Williams 1992). */
 export const reinforceObjective: Objective = ({ logProbability, advantage, mask }) =>

@@ -3,13 +3,14 @@ import type {
   ActionTensors,
   AgentContext,
   Decision,
+  Distribution,
   HostTensor,
   PartReference,
   Random,
 } from '@retort/core';
 import * as tf from '@tensorflow/tfjs';
 import { createCategorical } from './categorical.js';
-import { type Distribution, drawNoise } from './distribution.js';
+import { drawNoise } from './distribution.js';
 import { createGaussian } from './gaussian.js';
 import { createHeadNetwork, type Variables } from './network.js';
 

@@ -1,6 +1,6 @@
 import { InputError, type NetworkOutput, outputNamed, type OutputShapes, type Random } from '@retort/core';
+import { unitRows } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
-import { unitRows } from './unit-rows.js';
 
 const epsilon = 1e-5;
 

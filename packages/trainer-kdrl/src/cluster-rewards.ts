@@ -1,7 +1,7 @@
 import { definePart, InputError, z } from '@retort/core';
+import { unitRows } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { type Decision, type DecisionReward, required } from './decision-reward.js';
-import { unitRows } from './unit-rows.js';
 
 /** [B, D]: each sample's own center. */
 function ownCenters(decision: Decision, path: string): tf.Tensor2D {

@@ -7,7 +7,6 @@ const rewards = [
   ...[clusterCosine, clusterNegativeL2, clusterSoftAssignment, clusterNearest],
 ];
 
-export type { Distribution, NoiseShapes, Objective } from './agent-parts.js';
 export { annealOptions, createAnneal, stageWeights } from './anneal.js';
 export type { Anneal, AnnealOptions, StageWeights } from './anneal.js';
 export { createAuxiliaryTaps, tapsAtDepth } from './auxiliary-taps.js';

@@ -1,7 +1,6 @@
-import { InputError, z } from '@retort/core';
+import { type Distribution, InputError, type NoiseShapes, type Objective, z } from '@retort/core';
 import { untaped } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
-import type { Distribution, NoiseShapes, Objective } from './agent-parts.js';
 import {
   type ActionName,
   actionNames,

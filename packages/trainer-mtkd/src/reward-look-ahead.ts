@@ -1,12 +1,5 @@
 import { definePart, RunError, z } from '@retort/core';
 
-declare module '@retort/core' {
-  interface Needs {
-    /** Reserved samples that the student is never taught on: the validation split. */
-    heldOut?: boolean;
-  }
-}
-
 /**
  * What following a teacher does to the loss on reserved samples, r_im ≈ ⟨∇θ ℓ_im, ∇θ CE(V)⟩ (see `measureLookAhead`). Each head
  * has rewards of its own. Related: learning to reweight (Ren et al. 2018), TracIn (Pruthi et al. 2020).

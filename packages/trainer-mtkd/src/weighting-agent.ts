@@ -22,16 +22,6 @@ import { createRewardNormalizer, rewardNormalizations } from './reward-normaliza
 import { createTeacherTeam, normalizedShares } from './teacher-team.js';
 import { createGammaShares, fuse, gammasOption, type Priors, priorsOf } from './weight-fusion.js';
 
-declare module '@retort/core' {
-  interface Experience {
-    /**
-     * [B, M] per simplex head: what the action is mixed with before it takes effect, as (1 − Σ_m prior_m) · action + prior. Absent
-     * where actions take effect as they are.
-     */
-    prior?: Record<string, tf.Tensor2D>;
-  }
-}
-
 const options = z.strictObject({
   reward: partReference('reward')
     .prefault({ use: 'gradient-alignment' })

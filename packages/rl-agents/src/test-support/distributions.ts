@@ -1,7 +1,7 @@
-import type { Random } from '@retort/core';
+import type { Distribution, Random } from '@retort/core';
 import { toTensor } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
-import { type Distribution, drawNoise } from '../distribution.js';
+import { drawNoise } from '../distribution.js';
 
 /** Draws `size` actions from one row of parameters, repeated. */
 export function sampleMany(distribution: Distribution, parameters: number[], size: number, random: Random) {

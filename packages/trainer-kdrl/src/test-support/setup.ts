@@ -1,8 +1,7 @@
-import { discrete, type PartKinds, type Random, Registry, resolvePart } from '@retort/core';
+import { discrete, type NoiseShapes, type PartKinds, type Random, Registry, resolvePart } from '@retort/core';
 import { toTensor } from '@retort/nn';
 import { plugin as agents } from '@retort/rl-agents';
 import type * as tf from '@tensorflow/tfjs';
-import type { NoiseShapes } from '../agent-parts.js';
 import type { WeightedReward } from '../decision-reward.js';
 import { plugin } from '../index.js';
 import { createDecisionPolicy, type DecisionPolicy, policyOptions } from '../policy.js';

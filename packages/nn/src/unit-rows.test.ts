@@ -1,6 +1,6 @@
-import { gradientsOf } from '@retort/nn';
 import { describeEachBackend, expectClose } from '@retort-tools/testing';
 import * as tf from '@tensorflow/tfjs';
+import { gradientsOf } from './optimizer.js';
 import { unitRows } from './unit-rows.js';
 
 describeEachBackend('unit rows', () => {

@@ -1,5 +1,5 @@
-import { untaped } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
+import { untaped } from './stop-gradient.js';
 
 /**
  * x / ‖x‖ along the last axis. A row no longer than `tiny` gives zeros and no gradient: it has no direction, and the derivative
