@@ -389,7 +389,7 @@ const damaged = fc.tuple(manifests, fc.nat(), fc.nat()).map(([manifest, first, s
   return damages[second % damages.length];
 });
 
-/** Values that the JSON schema cannot tell from good ones, and zod or the run can. */
+/** Damages that the JSON schema cannot see. */
 const beyondJson = ['same id', 'environment'];
 
 const runs = { seed: 20, numRuns: 500 };
@@ -448,6 +448,37 @@ describe('a thousand manifests made of the schemas of every part that ships', ()
       }),
       { ...runs, numRuns: 300 },
     );
+  });
+});
+
+describe('the JSON schema', () => {
+  const good = {
+    name: 'a',
+    dataset: 'scenes',
+    student: 'small-cnn',
+    trainer: 'mtkd',
+    losses: [{ id: 'kd', use: 'kd' }],
+  };
+
+  it.each<[string, Tree]>([
+    ['that an id is taken', { losses: [good.losses[0], good.losses[0]] }],
+    ['that a variable is not set', { description: '${RETORT_THAT_NOBODY_SETS}' }],
+    ['that something happens every 0 epochs', { run: { checkpoint: { every: '0 epochs' } } }],
+    ['of what form a number is', { student: { use: 'cifar-resnet', depth: 9 } }],
+    ['which options exclude each other', { trainer: { use: 'mtkd', weighting: { use: 'constant' } } }],
+    [
+      'which end of a range is the greater',
+      { dataset: { use: 'scenes', augment: [{ use: 'random-erasing', area: [0.5, 0.1] }] } },
+    ],
+  ])('cannot know %s; validation does', (_, change) => {
+    expect(acceptsJson({ ...good, ...change })).toBe(true);
+    expect(refusal(stringify({ ...good, ...change }))).toBeInstanceOf(InputError);
+  });
+
+  it('does not offer what only runs write', () => {
+    const locked = { baseFolder: '.', fingerprints: {}, versions: {}, backend: 'cpu' };
+    expect(refusal(stringify({ ...good, locked }))).toBeUndefined();
+    expect(acceptsJson({ ...good, locked })).toBe(false);
   });
 });
 
