@@ -1,13 +1,15 @@
 /**
- * Images per second of whole distillation steps: student alone, equal weights, and an agent that learns every step or every epoch,
- * by backend, and what PyTorch makes of the same work.
+ * Images per second and memory of whole distillation steps (MTKD-RL's Table 6 c): student alone, equal weights, CA-MKD, and an agent
+ * that learns every step or every epoch, with teachers asked at each step and with their outputs read from a cache (`-cached`), by
+ * backend, and what PyTorch makes of the same work.
  *
- *   node tools/bench/mtkd-step.mjs [--engines wasm,onnxruntime-1,onnxruntime-2,torch-1,torch-2] [--weightings equal,agent-step]
+ *   node tools/bench/mtkd-step.mjs [--engines wasm,onnxruntime-1,onnxruntime-2,torch-1,torch-2] [--weightings equal,agent-step-cached]
  *     [--rounds 5] [--steps 10] [--peer ../shared/peers/torch_mtkd.py] [--python /usr/bin/python3] [--json FILE] [--write PAGE]
  *
  * The number behind an engine is its threads; wasm has one. Student ResNet-8, teachers ResNet-20, -32 and -56 (random weights), 32 × 32
  * images, batches of 64, KD and feature loss. Each arm of a round is a process of its own, one after the other, so that ratios within
- * a round share the machine's mood and peak memory is the arm's. The first of two epochs warms up; the second is timed. The peer is a
+ * a round share the machine's mood and peak memory is the arm's. The first of two epochs warms up and fills the cache; the second is
+ * timed. The peer is a
  * Python program that takes THREADS and SECONDS and prints images per second; RETORT_TORCH_PEER names another one.
  * --write puts the tables between the page's `<!-- mtkd-step -->` marks.
  */
@@ -34,11 +36,20 @@ import {
 } from './rounds.mjs';
 
 /** By name: the trainer's weighting, and what the peer calls the same step. */
-const weightings = {
+const uncached = {
   none: { weighting: 'none', peer: 'baseline' },
   equal: { weighting: 'equal', peer: 'aver' },
+  'ca-mkd': { weighting: 'ca-mkd' },
   'agent-epoch': { weighting: { use: 'agent', updateEvery: 'epoch' } },
   'agent-step': { weighting: { use: 'agent', updateEvery: 1 }, peer: 'mtkd_rl' },
+};
+const weightings = {
+  ...uncached,
+  ...Object.fromEntries(
+    Object.entries(uncached)
+      .filter(([name]) => name !== 'none')
+      .map(([name, { weighting }]) => [`${name}-cached`, { weighting, cached: true }]),
+  ),
 };
 const allEngines = ['wasm', 'onnxruntime-1', 'onnxruntime-2', 'torch-1', 'torch-2'];
 const depths = [20, 32, 56];
@@ -147,6 +158,18 @@ function summarize(results, engines, names, options, noPeer) {
     ['onnxruntime-1', 'onnxruntime-2'],
   ].filter((pair) => pair.every((engine) => engines.includes(engine)));
   const ours = engines.filter((engine) => !isTorch(engine));
+  const torchOf = (engine) => engines.find((other) => isTorch(other) && other.endsWith(`-${engine.split('-')[1]}`));
+  const againstTorch = ours.filter(torchOf);
+  const secondsOf = ({ imagesPerSecond }) => 1 / Object.values(imagesPerSecond)[0];
+  const memoryOf = ({ peakMegabytes }) => peakMegabytes;
+  const comparisons = [
+    ['agent-epoch / equal', 'time', 'agent-epoch', 'equal', secondsOf],
+    ['ca-mkd / equal', 'time', 'ca-mkd', 'equal', secondsOf],
+    ['agent-epoch-cached / equal-cached', 'time', 'agent-epoch-cached', 'equal-cached', secondsOf],
+    ['agent-epoch-cached / none', 'time', 'agent-epoch-cached', 'none', secondsOf],
+    ['agent-epoch / equal', 'memory', 'agent-epoch', 'equal', memoryOf],
+    ['agent-epoch-cached / equal-cached', 'memory', 'agent-epoch-cached', 'equal-cached', memoryOf],
+  ];
   return [
     `\`node tools/bench/mtkd-step.mjs\`: batch 64, ${options.rounds} rounds of ${options.steps} steps; ${machine()}. ` +
       'Median (lowest–highest) over the rounds.',
@@ -164,6 +187,35 @@ function summarize(results, engines, names, options, noPeer) {
       ['ratio of times', ...names],
       pairs.map(([a, b]) => [`${a} / ${b}`, ...cells((name) => times(a, b, name))]),
     ),
+    table(
+      ['of one round', 'what', ...ours],
+      comparisons
+        .filter(([, , a, b]) => names.includes(a) && names.includes(b))
+        .map(([title, what, a, b, of]) => [
+          title,
+          what,
+          ...ours.map((engine) => written(ratio(rounds(engine, a), rounds(engine, b), of), 3)),
+        ]),
+    ),
+    againstTorch.length > 0 &&
+      table(
+        ['images/s, ours / PyTorch', ...againstTorch],
+        ['none', 'equal', 'agent-step', 'equal-cached', 'agent-step-cached']
+          .filter((name) => names.includes(name))
+          .map((name) => [
+            `${name} / ${name.replace('-cached', '')}`,
+            ...againstTorch.map((engine) => {
+              const theirs = name.replace('-cached', '');
+              return written(
+                spread(
+                  rounds(engine, name).map(
+                    (result, i) => speed(name)(result) / speed(theirs)(rounds(torchOf(engine), theirs)[i]),
+                  ),
+                ),
+              );
+            }),
+          ]),
+      ),
     ...(names.includes('equal')
       ? [
           table(
@@ -202,7 +254,11 @@ function manifest(folder, backend, weighting, steps) {
   return {
     name: 'bench',
     backend,
-    dataset: { use: 'scenes', size: 32, train: 64 * steps, validation: 0, test: 9, batchSize: 64 },
+    // One view of each image, so that the second epoch finds what the first one kept.
+    dataset: { use: 'scenes', size: 32, train: 64 * steps, validation: 0, test: 9, batchSize: 64, views: 1 },
+    ...(weightings[weighting].cached && {
+      cache: { use: 'disk', folder: join(folder, `cache-${backend.use ?? backend}`) },
+    }),
     student: { use: 'cifar-resnet', depth: 8 },
     teachers: depths.map((depth) => ({
       id: `r${depth}`,
