@@ -39,7 +39,7 @@ interface LossKeys {
 /**
  * Makes the losses of a run. Those that read nothing from a teacher are task losses; without teachers the others are left out.
  *
- * @throws InputError when an output that a loss reads is not there, or two terms have one id
+ * @throws InputError when an output that a loss reads is not there
  */
 export async function createLossTerms(
   references: PartReference<'loss'>[],
@@ -52,8 +52,6 @@ export async function createLossTerms(
   const terms: LossTerm[] = [];
   for (const reference of references) {
     const keys = reference.keys as unknown as LossKeys;
-    if (terms.some(({ id }) => id === keys.id))
-      throw new InputError(`${reference.path}.id: another loss is called "${keys.id}"`);
     const needs = scope.part(reference).needs ?? {};
     const common = { classes, seeds: seeds.within(`losses/${keys.id}`), path: reference.path };
     const studentView = renaming(needs.student ?? [], keys.student, student.offers, reference, 'the student');

@@ -72,8 +72,6 @@ async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promi
   }
   const references = usesTeachers ? manifest.teachers : [];
   const ids = references.map(({ keys }) => keys.id as string);
-  const twice = ids.find((id, i) => ids.indexOf(id) !== i);
-  if (twice !== undefined) throw new InputError(`teachers: two are called "${twice}"`);
   const teachers: Teacher[] = [];
   for (const reference of references) {
     const path = `${reference.path} (${String(reference.keys.id)})`;
