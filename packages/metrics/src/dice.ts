@@ -7,6 +7,7 @@ export const dice = definePart('metric', {
   name: 'dice',
   summary: 'Overlap of predicted and true masks (Dice coefficient).',
   options: z.strictObject({}),
+  needs: { student: ['masks'] },
   create: () => {
     let [total, count] = [0, 0];
     return {

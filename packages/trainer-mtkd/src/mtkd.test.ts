@@ -239,6 +239,12 @@ describe('mtkd', () => {
     ],
     ['a metric that nothing gives', { trainer: { select: 'top-7' } }, 'equal', /no metric gives "top-7"/],
     [
+      'a metric of what the student does not give',
+      { metrics: ['top-1', 'retrieval'] },
+      'equal',
+      /metrics\[1\]: metric "retrieval" reads imageEmbedding, which the student does not give/,
+    ],
+    [
       'rewards on reserved samples where none are reserved',
       { dataset: { ...few, validation: 0 } },
       { use: 'agent', reward: 'look-ahead' },

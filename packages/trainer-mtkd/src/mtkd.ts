@@ -144,6 +144,16 @@ async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promi
   );
   scope.own(log);
 
+  for (const reference of manifest.metrics) {
+    const missing = scope.part(reference).needs?.student?.find((name) => !(name in student.offers));
+    if (missing === undefined) continue;
+    throw new InputError(
+      `${reference.path}: metric "${reference.use}" reads ${missing}, which the student does not give`,
+      {
+        hints: [`it offers: ${Object.keys(student.offers).join(', ')}`],
+      },
+    );
+  }
   const createMetrics = async (withTeachers: boolean): Promise<Metric[]> => {
     const wanted = manifest.metrics.filter(
       (reference) => withTeachers || !scope.part(reference).needs?.teacher?.length,
