@@ -39,7 +39,7 @@ function permuted({ student, teachers, batch }, temperature) {
   const reward = gradientAlignmentReward(
     student.logits,
     teachers.map(({ logits }) => logits),
-    batch.label,
+    batch,
     temperature,
   );
   const count = teachers.length;

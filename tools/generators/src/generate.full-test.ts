@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
+import { promisify, stripVTControlCharacters } from 'node:util';
 
 const root = join(import.meta.dirname, '../../..');
 const kinds = ['loss', 'agent', 'weighting', 'teacher', 'dataset'] as const;
@@ -66,11 +66,13 @@ async function run(cwd: string, program: string, ...args: string[]): Promise<{ s
   const env = { ...process.env, NX_DAEMON: 'false', NX_TUI: 'false', NX_ISOLATE_PLUGINS: 'false' };
   const options = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
   try {
-    return await promisify(execFile)(process.execPath, [...options, script, ...args], {
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [...options, script, ...args], {
       cwd: join(workspace, cwd),
       env,
       maxBuffer: 1e8,
     });
+    // On CI some programs write in color.
+    return { stdout: stripVTControlCharacters(stdout), stderr: stripVTControlCharacters(stderr) };
   } catch (error) {
     const { stdout, stderr } = error as { stdout: string; stderr: string };
     throw new Error(`${program} ${args.join(' ')}\n${stdout}\n${stderr}`, { cause: error });
