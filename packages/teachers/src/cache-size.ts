@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { type Dataset, InputError, messageOf } from '@retort/core';
 
 interface CacheSize {
-  samples: number;
+  sizes: Dataset['sizes'];
   views: number;
   recordBytes: number;
   headerBytes: number;
@@ -22,17 +22,20 @@ const promised = new WeakMap<Dataset, Map<string, number>>();
  */
 export async function checkCacheSize(
   folder: string,
-  { samples, views, recordBytes, headerBytes }: CacheSize,
+  { sizes, views, recordBytes, headerBytes }: CacheSize,
   { teacherId, dataset, maxBytes, where }: { teacherId: string; dataset: Dataset; maxBytes: number; where: string },
 ): Promise<string> {
-  const perView = samples * recordBytes + headerBytes;
-  const total = views * perView;
+  const evaluated = sizes.validation + sizes.test;
+  const files = views + Number(sizes.validation > 0) + Number(sizes.test > 0);
+  const total = (sizes.train * views + evaluated) * recordBytes + files * headerBytes;
   const ofRun = promised.get(dataset) ?? new Map<string, number>();
   promised.set(dataset, ofRun.set(folder, total));
   const ofThisRun = [...ofRun.values()].reduce((sum, bytes) => sum + bytes, 0);
   const parent = dirname(folder);
   const ofOthers = await bytesIn(parent, ofRun, where);
-  const sum = `${counted(samples, 'sample')} × ${counted(views, 'view')} × ${counted(recordBytes, 'byte')}`;
+  const sum =
+    `${counted(sizes.train, 'sample')} × ${counted(views, 'view')} and ${evaluated.toLocaleString('en')} to evaluate, ` +
+    `${counted(recordBytes, 'byte')} each`;
   if (ofThisRun + ofOthers > maxBytes) {
     throw new InputError(
       `the outputs of teacher "${teacherId}" take ${byteText(total)} (${sum}); ${parent} would grow to ` +

@@ -144,7 +144,7 @@ describeEachBackend('disk cache', () => {
       await walk(teacher, imagesWithViews({ views: 1 }), [0, 1], { outputs: ['logits'] });
       const { cached } = await cacheOf(teacher, imagesWithViews({ views: 3 }), { folder, outputs: ['logits'] });
       // Not kept: handed on, the other outputs freed.
-      const batch = await imagesWithViews({}).batch({ split: 'test', epoch: 0, step: 0 });
+      const batch = await imagesWithViews({}).batch({ split: 'train', epoch: 0, step: 0 }, { augment: false });
       tf.dispose(outputTensors(await cached.infer(batch)));
       await cached.dispose();
       await teacher.dispose();
@@ -244,19 +244,38 @@ describe('disk cache', () => {
     await teacher.dispose();
   });
 
-  it('hands on what it does not keep: other splits, and plain images where there are views', async () => {
+  it('keeps images to evaluate, those of the test split apart from others of their number', async () => {
+    const teacher = await tinyTeacher();
+    const dataset = imagesWithViews({ views: 2 });
+    const evaluated = async (asked: Teacher) => {
+      const found: number[][] = [];
+      for (const split of ['validation', 'test', 'validation', 'test'] as const) {
+        const output = await asked.infer(await dataset.batch({ split, epoch: 0, step: 0 }));
+        found.push(Array.from(await output.featureMap!.data()));
+        tf.dispose(outputTensors(output));
+      }
+      return found;
+    };
+    const own = await evaluated(teacher);
+    for (const expectedCalls of [2, 0]) {
+      const before = teacher.calls;
+      const { cached } = await cacheOf(teacher, dataset, { folder, memoryBytes: 0 });
+      expect(await evaluated(cached)).toEqual(own);
+      expect(teacher.calls - before).toBe(expectedCalls);
+      await cached.dispose();
+    }
+    expect(readdirSync(cacheFiles().inside).sort()).toEqual(['teacher.safetensors', 'test.bin', 'view-0.bin']);
+    await teacher.dispose();
+  });
+
+  it('hands on plain train images where there are views', async () => {
     const teacher = await tinyTeacher();
     const dataset = imagesWithViews({ views: 2 });
     const { cached } = await cacheOf(teacher, dataset, { folder, precision: 'int8' });
-    const batches = [
-      await dataset.batch({ split: 'validation', epoch: 0, step: 0 }),
-      await dataset.batch({ split: 'train', epoch: 0, step: 0 }, { augment: false }),
-    ];
-    for (const batch of batches) {
-      const [own, given] = [await teacher.infer(batch), await cached.infer(batch)];
-      expect(Array.from(await given.featureMap!.data())).toEqual(Array.from(await own.featureMap!.data()));
-      tf.dispose([...outputTensors(own), ...outputTensors(given)]);
-    }
+    const batch = await dataset.batch({ split: 'train', epoch: 0, step: 0 }, { augment: false });
+    const [own, given] = [await teacher.infer(batch), await cached.infer(batch)];
+    expect(Array.from(await given.featureMap!.data())).toEqual(Array.from(await own.featureMap!.data()));
+    tf.dispose([...outputTensors(own), ...outputTensors(given)]);
     await cached.dispose();
     expect(existsSync(folder)).toBe(false);
 
@@ -312,28 +331,29 @@ describe('size of the disk cache', () => {
     const teacher = await tinyTeacher();
     const dataset = imagesWithViews({ views: 3 });
     const { cached, told } = await cacheOf(teacher, dataset, { folder });
-    const total = 3 * (11 * recordBytes + 4096);
+    // Three views, and the 3 validation and 2 test images with a file each.
+    const total = (3 * 11 + 5) * recordBytes + 5 * 4096;
     expect(told).toHaveLength(1);
     expect(told[0]).toMatchObject({
       type: 'info',
       message: expect.stringMatching(
-        /^the outputs of teacher "t1" are kept in .*cache.[0-9a-f]{16}: 23.8 kB \(11 samples × 3 views × 348 bytes\)$/,
+        /^the outputs of teacher "t1" are kept in .*cache.[0-9a-f]{16}: 33.7 kB \(11 samples × 3 views and 5 to evaluate, 348 bytes each\)$/,
       ) as string,
     });
     expect(existsSync(folder)).toBe(false);
     await answers(cached, dataset, [0, 1, 2, 3]);
     await cached.dispose();
     const { views } = cacheFiles();
-    expect(views.reduce((sum, path) => sum + statSync(path).size, 0)).toBe(total);
+    expect(views.reduce((sum, path) => sum + statSync(path).size, 0)).toBe(total - 5 * recordBytes - 2 * 4096);
     await teacher.dispose();
   });
 
   it('is refused when it is more than the folder may hold, of this run and others', async () => {
     const teacher = await tinyTeacher();
-    const total = 2 * (11 * recordBytes + 4096);
+    const total = (2 * 11 + 5) * recordBytes + 4 * 4096;
     const text = await refusal(teacher, imagesWithViews({ views: 2 }), { maxBytes: total - 1 });
     expect(text).toContain(
-      `the outputs of teacher "t1" take 15.8 kB (11 samples × 2 views × 348 bytes); ${folder} would grow to 15.8 kB, over maxBytes`,
+      `the outputs of teacher "t1" take 25.8 kB (11 samples × 2 views and 5 to evaluate, 348 bytes each); ${folder} would grow to 25.8 kB, over maxBytes`,
     );
     expect(text).toContain('precision: float16 or int8, topLogits, a list of outputs, or fewer dataset.views');
     expect(existsSync(folder)).toBe(false);
@@ -342,7 +362,7 @@ describe('size of the disk cache', () => {
     const dataset = imagesWithViews({ views: 2 });
     await cacheOf(teacher, dataset, { folder, maxBytes: 1.5 * total });
     const other = await tinyTeacher({ preprocessing: 'imagenet' });
-    expect(await refusal(other, dataset, { maxBytes: 1.5 * total })).toContain("15.8 kB of that are other teachers'");
+    expect(await refusal(other, dataset, { maxBytes: 1.5 * total })).toContain("25.8 kB of that are other teachers'");
     await other.dispose();
 
     // What an earlier run left counts, but not when it is this one's.
@@ -406,7 +426,7 @@ describe('a disk cache that was damaged', () => {
     [
       'a file of another view',
       (path: string) => renameSync(path.replace('view-1', 'view-2'), path),
-      'it was written for another view; it is built anew',
+      'it was written for another shard; it is built anew',
       batchesPerEpoch,
     ],
   ])('tells of %s by name and mends it', async (_, damage, message, atMost) => {

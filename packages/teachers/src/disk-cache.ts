@@ -67,13 +67,13 @@ const diskCacheOptions = z.strictObject({
  */
 export const diskCache = definePart('cache', {
   name: 'disk',
-  summary: "teachers' outputs of the train split on disk, for later epochs and other runs",
+  summary: "teachers' outputs on disk, for later epochs and other runs",
   options: diskCacheOptions,
   create: createDiskCache,
 });
 
 /** Changes with the bytes of a record or a header. */
-const format = 1;
+const format = 2;
 
 async function createDiskCache(
   options: z.output<typeof diskCacheOptions>,
@@ -113,11 +113,11 @@ async function createDiskCache(
     precision,
     topLogits,
   };
-  const headerOf = (view: number) => ({ ...content, view });
+  const headerOf = (shard: string) => ({ ...content, shard });
   const folder = join(resolve(baseFolder, options.folder), sha256(JSON.stringify(content)).slice(0, 16));
   const size = await checkCacheSize(
     folder,
-    { samples: dataset.sizes.train, views, recordBytes, headerBytes: headerBytes(headerOf(views)) },
+    { sizes: dataset.sizes, views, recordBytes, headerBytes: headerBytes(headerOf(`view-${views}`)) },
     { teacherId: teacher.id, dataset, maxBytes: options.maxBytes, where },
   );
   emit({ type: 'info', message: `the outputs of teacher "${teacher.id}" are kept in ${folder}: ${size}` });
@@ -135,25 +135,27 @@ async function createDiskCache(
     return undefined;
   };
 
-  const shards = new Map<number, CacheShard>();
-  async function openView(view: number): Promise<void> {
+  /** Test images are numbered by themselves; train and validation images share one numbering. */
+  const shardOf = ({ split, view }: Batch, i: number) => (split === 'test' ? 'test' : `view-${view[i]}`);
+  const shards = new Map<string, CacheShard>();
+  async function openNamed(name: string): Promise<void> {
     const teacherFile = join(folder, 'teacher.safetensors');
     if (await keepFile(teacherFile, encodeTeacher(content, description))) {
       warn(teacherFile, `${teacherFile} was damaged and has been written anew`);
     }
-    const path = join(folder, `view-${view}.bin`);
-    const { shard, replaced } = await openShard(path, headerOf(view), recordBytes);
-    shards.set(view, shard);
+    const path = join(folder, `${name}.bin`);
+    const { shard, replaced } = await openShard(path, headerOf(name), recordBytes);
+    shards.set(name, shard);
     if (replaced) warn(path, `${path}: ${replaced}; it is built anew`);
   }
   /** Files of other views are closed: epochs show one after the other, or a few at a time. */
-  async function useViews(wanted: ReadonlySet<number>): Promise<void> {
-    for (const view of [...shards.keys()].filter((open) => !wanted.has(open))) await closeView(view);
-    for (const view of wanted) if (!shards.has(view)) await openView(view).catch(goOn);
+  async function useShards(wanted: ReadonlySet<string>): Promise<void> {
+    for (const name of [...shards.keys()].filter((open) => !wanted.has(open))) await closeNamed(name);
+    for (const name of wanted) if (!shards.has(name)) await openNamed(name).catch(goOn);
   }
-  async function closeView(view: number): Promise<void> {
-    const shard = shards.get(view);
-    shards.delete(view);
+  async function closeNamed(name: string): Promise<void> {
+    const shard = shards.get(name);
+    shards.delete(name);
     await shard?.close();
   }
 
@@ -165,24 +167,25 @@ async function createDiskCache(
 
   async function recall(batch: Batch): Promise<NetworkOutput> {
     await writing;
-    const keys = Array.from(batch.index, (number, i) => `${batch.view[i]}/${number}`);
+    const shardNames = Array.from(batch.index, (_, i) => shardOf(batch, i));
+    const keys = shardNames.map((name, i) => `${name}/${batch.index[i]}`);
     const records = keys.map((key) => memory.get(key));
     const put = (i: number, record: Uint8Array | undefined) => {
       records[i] = record;
       if (record && (memory.size + 1) * recordBytes <= options.memoryBytes) memory.set(keys[i], record);
     };
-    /** Places in the batch that have no record yet, of one view or of all. */
-    const lacking = (view?: number) =>
-      keys.flatMap((_, i) => (records[i] || (view !== undefined && batch.view[i] !== view) ? [] : [i]));
+    /** Places in the batch that have no record yet, of one shard or of all. */
+    const lacking = (shard?: string) =>
+      keys.flatMap((_, i) => (records[i] || (shard !== undefined && shardNames[i] !== shard) ? [] : [i]));
 
-    await useViews(new Set(batch.view));
-    for (const [view, shard] of shards) {
-      const unread = lacking(view);
+    await useShards(new Set(shardNames));
+    for (const [name, shard] of shards) {
+      const unread = lacking(name);
       const read = await shard.read(unread.map((i) => batch.index[i])).catch(goOn);
       unread.forEach((i, k) => put(i, read?.records[k]));
       if (read && read.damaged.length > 0) {
         warn(
-          `records of ${view}`,
+          `records of ${name}`,
           `${shard.path}: sample ${read.damaged[0]} is damaged; such samples are computed anew`,
         );
       }
@@ -193,9 +196,9 @@ async function createDiskCache(
       // The whole batch, as without a cache. What was kept before stays as it was.
       const computed = await inferRecords(batch);
       for (const i of missing) put(i, computed[i]);
-      const write = async ([view, shard]: [number, CacheShard]) => {
-        const ofView = missing.filter((i) => batch.view[i] === view);
-        await shard.write(new Map(ofView.map((i) => [batch.index[i], computed[i]]))).catch(goOn);
+      const write = async ([name, shard]: [string, CacheShard]) => {
+        const ofShard = missing.filter((i) => shardNames[i] === name);
+        await shard.write(new Map(ofShard.map((i) => [batch.index[i], computed[i]]))).catch(goOn);
       };
       writing = Promise.all(Array.from(shards, write));
     }
@@ -258,8 +261,8 @@ async function createDiskCache(
     return networkOutput(names, tensors);
   }
 
-  /** Train samples; where there are several views, not the images as they are, which a run looks at once at most. */
-  const isKept = ({ split, view }: Batch) => split === 'train' && (views === 1 || view.every((each) => each > 0));
+  /** All but train images as they are where there are views of them: a run looks at those once at most. */
+  const isKept = ({ split, view }: Batch) => split !== 'train' || views === 1 || view.every((each) => each > 0);
 
   let turn: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(task: () => Promise<T>): Promise<T> => {
@@ -275,7 +278,7 @@ async function createDiskCache(
     dispose: () =>
       inTurn(async () => {
         await writing;
-        for (const view of [...shards.keys()]) await closeView(view);
+        for (const name of [...shards.keys()]) await closeNamed(name);
         memory.clear();
       }),
   };
