@@ -16,7 +16,7 @@ export interface Batch extends BatchAddress {
   size: number;
   /** [B] sample numbers within the split's source, stable over epochs. */
   index: Int32Array;
-  /** [B] which view of the sample this is: 0 without augmentation, else 1 + (epoch mod the data set's views). */
+  /** [B] which view of the sample this is: 0 without augmentation, else one more than the view's number (docs/recipes.md). */
   view: Int32Array;
   inputs: {
     /** [B, H, W, 3] float32, pixels in [0, 1]. */

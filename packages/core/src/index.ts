@@ -25,7 +25,7 @@ export { outputNamed, outputTensors } from './network-output.js';
 export type { BatchTensors, NetworkOutput, OutputShapes } from './network-output.js';
 export { describeOptions } from './part-options.js';
 export type { OptionDescription } from './part-options.js';
-export { partReference } from './part-reference.js';
+export { isReference, partReference } from './part-reference.js';
 export type { PartReference } from './part-reference.js';
 export type { Distribution, DistributionContext, NoiseShapes, Objective, ObjectiveInput } from './policy.js';
 export { defineLoss, definePart, definePlugin, Registry, RunScope } from './registry.js';

@@ -14,6 +14,13 @@ export interface PartReference<K extends PartKind = PartKind> {
   path: string;
 }
 
+/** Whether a value among options is a reference, resolved. */
+export function isReference(value: object): value is PartReference {
+  return (
+    'use' in value && 'kind' in value && 'options' in value && 'keys' in value && typeof value.options === 'object'
+  );
+}
+
 interface ReferenceMeta {
   partKind: PartKind;
   /** Keys of the surrounding section that stand beside `use` and the part's options. */

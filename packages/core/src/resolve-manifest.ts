@@ -3,7 +3,7 @@ import { InputError } from './errors.js';
 import { manifestSchema, type ResolvedManifest } from './manifest.js';
 import { formatPath, type ManifestPath, type ManifestSource } from './manifest-source.js';
 import { nearestHint } from './nearest-name.js';
-import { type PartReference, referenceMeta } from './part-reference.js';
+import { isReference, type PartReference, referenceMeta } from './part-reference.js';
 import type { Part, PartKind, Registry } from './registry.js';
 
 interface Issue {
@@ -252,11 +252,5 @@ function write(value: unknown): unknown {
     Object.entries(value)
       .filter(([, item]) => item !== undefined)
       .map(([key, item]) => [key, write(item)]),
-  );
-}
-
-function isReference(value: object): value is PartReference {
-  return (
-    'use' in value && 'kind' in value && 'options' in value && 'keys' in value && typeof value.options === 'object'
   );
 }

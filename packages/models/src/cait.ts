@@ -1,7 +1,14 @@
-import { definePart, z, type StudentContext } from '@retort/core';
+import { definePart, z } from '@retort/core';
 import { buildPublished, publishedOptions } from './build-published.js';
 import { classAttentionBlock, transformerBlock } from './transformer-block.js';
-import { given, patchGrid, patchTokens, tokenOutputs, transformerOptions } from './vision-transformer.js';
+import {
+  given,
+  patchGrid,
+  patchTokens,
+  tokenOutputs,
+  transformerOptions,
+  type VisionTransformerSettings,
+} from './vision-transformer.js';
 import type { LayerSpec, NetworkSpec } from './network-spec.js';
 
 const variants = {
@@ -43,10 +50,7 @@ export function caitSpec({
   classes,
   imageShape,
   normalization,
-}: { width: number; depth: number; heads: number; patchSize: number; dropPath: number } & Pick<
-  StudentContext,
-  'classes' | 'imageShape' | 'normalization'
->): NetworkSpec {
+}: VisionTransformerSettings): NetworkSpec {
   const grid = patchGrid(imageShape, patchSize);
   const layerScale = initialScale(depth);
   const layers: LayerSpec[] = [

@@ -1,13 +1,7 @@
+import type { LayerConfig } from './layer-rules.js';
 import type { LayerSpec } from './network-spec.js';
 
-interface ConvOptions {
-  filters: number;
-  size: number;
-  stride?: number;
-  groups?: number;
-  bias?: boolean;
-  padding?: 'same' | 'valid';
-}
+type ConvOptions = Omit<Extract<LayerConfig, { type: 'conv' }>, 'type' | 'deviation'>;
 
 /** What the convolution and the batch norm are called in published weights. */
 export type PublishedPair = readonly [conv: string, norm: string];

@@ -17,6 +17,15 @@ export const transformerOptions = {
     .describe('Stochastic depth: probability in training that a sample goes around a branch.'),
 };
 
+/** What a vision transformer is made from. */
+export interface VisionTransformerSettings extends Pick<StudentContext, 'classes' | 'imageShape' | 'normalization'> {
+  width: number;
+  depth: number;
+  heads: number;
+  patchSize: number;
+  dropPath: number;
+}
+
 /** Rows and columns of patches. @throws InputError when patches do not divide the image */
 export function patchGrid([height, width]: readonly number[], patchSize: number): [number, number] {
   if (height % patchSize !== 0 || width % patchSize !== 0) {

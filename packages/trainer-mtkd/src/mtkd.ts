@@ -3,6 +3,7 @@ import {
   batchesPerEpoch,
   definePart,
   InputError,
+  isReference,
   type Metric,
   type MetricValue,
   type PartReference,
@@ -210,11 +211,8 @@ async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promi
 /** Whether a part named somewhere in these options reads reserved samples. */
 function needsHeldOut(value: unknown, scope: RunScope): boolean {
   if (typeof value !== 'object' || value === null) return false;
-  const isReference = 'kind' in value && 'use' in value && 'options' in value;
-  if (isReference && scope.part(value as PartReference).needs?.heldOut) return true;
-  return Object.values(isReference ? (value as PartReference).options : value).some((each) =>
-    needsHeldOut(each, scope),
-  );
+  if (!isReference(value)) return Object.values(value).some((each) => needsHeldOut(each, scope));
+  return scope.part(value).needs?.heldOut === true || needsHeldOut(value.options, scope);
 }
 
 /** The temperature of the first loss that has one; rewards in closed form need it. */
