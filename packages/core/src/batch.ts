@@ -21,7 +21,7 @@ export interface Batch extends BatchAddress {
   inputs: {
     /** [B, H, W, 3] float32, pixels in [0, 1]. */
     image?: HostTensor;
-    /** [B, N] int32. */
+    /** [T, N] int32: a text per row; of which image is told by `imageOfText`, where T is not B. */
     tokens?: HostTensor;
     /** [B, S] float32. */
     state?: HostTensor;
@@ -33,11 +33,11 @@ export interface Batch extends BatchAddress {
     otherLabel?: HostTensor;
     /** [B] float32 in [0, 1]: the share of `label`, the rest is that of `otherLabel`. */
     labelShare?: HostTensor;
-    /** [B, 4] float32. */
+    /** [B, 4] float32: left, top, right, bottom, in parts of width and height. */
     box?: HostTensor;
-    /** [B, H, W] uint8. */
+    /** [B, H, W] uint8: 1 where the object is. */
     mask?: HostTensor;
-    /** [texts] int32, the image a text belongs to. */
+    /** [T] int32 in [0, B): the image of this batch that a text belongs to; absent where text i is of image i. */
     imageOfText?: HostTensor;
   };
 }

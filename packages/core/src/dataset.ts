@@ -1,9 +1,18 @@
 import type { Batch, BatchAddress, Split } from './batch.js';
+import type { RunScope } from './registry.js';
 import type { Seeds } from './seeds.js';
+import type { Tokenizer } from './tokenizer.js';
 
-/** A labelled data set with three splits; `validation` is carved from the published train split. */
+/** What data sets with texts hand on beside their batches. */
+export interface DatasetText {
+  tokenizer: Tokenizer;
+  /** Per class, the texts that stand for it in zero-shot classification, one a template; none where there are no classes. */
+  prompts: readonly (readonly string[])[];
+}
+
+/** Samples in three splits; `validation` is carved from the published train split. */
 export interface Dataset {
-  /** Class names in label order. */
+  /** Class names in label order; none where samples have no labels. */
   readonly classes: string[];
   /** [H, W, 3]. */
   readonly imageShape: [number, number, number];
@@ -17,6 +26,8 @@ export interface Dataset {
    * every epoch shows a new one, so that nothing about them can be kept.
    */
   readonly views?: number;
+  /** Present where batches have tokens or classes have prompts. */
+  readonly text?: DatasetText;
   /** Changes whenever the samples, their order or the splits change. */
   readonly fingerprint: string;
   /**
@@ -29,6 +40,8 @@ export interface Dataset {
 
 export interface DatasetContext {
   seeds: Seeds;
+  /** For data sets that are made of other parts, such as a tokenizer. */
+  scope: RunScope;
   /** The manifest's folder, against which relative paths are resolved. */
   baseFolder: string;
   /** Where the data set stands in the manifest, for errors. */

@@ -6,7 +6,7 @@ export type { ImportModule, StartedBackend } from './backend.js';
 export type { Batch, BatchAddress, Split } from './batch.js';
 export { Checkpoints, stateBytes } from './checkpoint.js';
 export { batchesPerEpoch } from './dataset.js';
-export type { Dataset, DatasetContext } from './dataset.js';
+export type { Dataset, DatasetContext, DatasetText } from './dataset.js';
 export { InputError, messageOf, RetortError, RunError } from './errors.js';
 export type { ErrorDetails } from './errors.js';
 export { isLogged } from './events.js';
@@ -39,6 +39,7 @@ export { decodeSafetensors, encodeSafetensors } from './safetensors.js';
 export { Random, Seeds } from './seeds.js';
 export type { Student, StudentContext } from './student.js';
 export type { CacheContext, Teacher, TeacherContext, TeacherDescription } from './teacher.js';
+export type { Tokenizer, TokenizerContext } from './tokenizer.js';
 export type { RunEstimate, Trainer, TrainerContext, TrainingOptions, TrainingResult } from './trainer.js';
 export type {
   DistillationView,

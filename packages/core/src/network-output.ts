@@ -10,10 +10,13 @@ export interface NetworkOutput {
   featureMap?: Tensor4D;
   /** [B, N, D]. */
   tokens?: Tensor3D;
+  /** [B, D] in the space that images and texts share; of any length. */
   imageEmbedding?: Tensor2D;
+  /** [T, D], a text per row. */
   textEmbedding?: Tensor2D;
+  /** What cosines of the two are multiplied with, exp of what is learned. */
   logitScale?: Scalar;
-  /** [B, 4]. */
+  /** [B, 4]: left, top, right, bottom, in parts of width and height. */
   boxes?: Tensor2D;
   /** Further layers by the names given in the manifest. */
   taps?: Record<string, Tensor>;
@@ -43,4 +46,12 @@ export interface BatchTensors {
   otherLabel?: Tensor1D;
   /** [B] in [0, 1]: the share of `label`, the rest is that of `otherLabel`. */
   labelShare?: Tensor1D;
+  /** [T, N] int32. */
+  tokens?: Tensor2D;
+  /** [T] int32 in [0, B): the image a text belongs to; absent where text i is of image i. */
+  imageOfText?: Tensor1D;
+  /** [B, 4]: left, top, right, bottom, in parts of width and height. */
+  box?: Tensor2D;
+  /** [B, H, W] int32: 1 where the object is. */
+  mask?: Tensor3D;
 }

@@ -11,6 +11,7 @@ import type { PartReference } from './part-reference.js';
 import type { Distribution, DistributionContext, Objective } from './policy.js';
 import type { Student, StudentContext } from './student.js';
 import type { CacheContext, Teacher, TeacherContext } from './teacher.js';
+import type { Tokenizer, TokenizerContext } from './tokenizer.js';
 import type { Trainer, TrainerContext } from './trainer.js';
 import type { Reward, RewardContext, Weighting, WeightingContext } from './weighting.js';
 
@@ -41,6 +42,7 @@ export interface Backend {
 export interface PartKinds {
   backend: { context: { registry: Registry }; instance: Backend };
   dataset: { context: DatasetContext; instance: Dataset };
+  tokenizer: { context: TokenizerContext; instance: Tokenizer };
   student: { context: StudentContext; instance: Student };
   teacher: { context: TeacherContext; instance: Teacher };
   cache: { context: CacheContext; instance: Teacher };

@@ -1,15 +1,18 @@
 import type { LayersModel } from '@tensorflow/tfjs';
+import type { DatasetText } from './dataset.js';
 import type { HostTensor } from './host-tensor.js';
 import type { OutputShapes } from './network-output.js';
 import type { Seeds } from './seeds.js';
 
 /**
- * A network to be trained: a LayersModel from pixels in [0, 1] with one output per name in `offers`, in that order.
- * Every layer is named; a weight's key is `layer/weight`.
+ * A network to be trained: a LayersModel with one output per name in `offers`, in that order. Its inputs are `image`, pixels in
+ * [0, 1], and where it reads texts `tokens`. Every layer is named; a weight's key is `layer/weight`.
  */
 export interface Student {
   readonly model: LayersModel;
   readonly offers: OutputShapes;
+  /** Layers that end a block or a stage of the image encoder, from first to last; absent where there is nothing to tap. */
+  readonly blocks?: readonly string[];
   /** Trainable parameters; those of a fixed normalization layer are not counted. */
   readonly parameters: number;
   /** Multiply-accumulates of convolutions, dense layers and attention, one image; undefined when unknown. */
@@ -34,6 +37,8 @@ export interface StudentContext {
   imageShape: [number, number, number];
   /** Built into the network's first layer, so that users feed plain pixels. */
   normalization: { mean: number[]; deviation: number[] };
+  /** The data set's texts, where it has any. */
+  text?: DatasetText;
   seeds: Seeds;
   baseFolder: string;
   path: string;

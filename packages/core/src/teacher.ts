@@ -1,5 +1,5 @@
 import type { Batch } from './batch.js';
-import type { Dataset } from './dataset.js';
+import type { Dataset, DatasetText } from './dataset.js';
 import type { Emit } from './events.js';
 import type { HostTensor } from './host-tensor.js';
 import type { NetworkOutput, OutputShapes } from './network-output.js';
@@ -29,6 +29,11 @@ export interface Teacher {
   describe(): TeacherDescription;
   /** The caller owns the tensors. May run in a worker, so start it early and await it late. */
   infer(batch: Batch): Promise<NetworkOutput>;
+  /**
+   * For dual encoders: images [B, H, W, 3] in [0, 1], texts [T, N], or both, with `logitScale` beside them. The caller owns the
+   * tensors.
+   */
+  encode?(inputs: { image?: HostTensor; tokens?: HostTensor }): Promise<NetworkOutput>;
   dispose(): Promise<void> | void;
 }
 
@@ -38,6 +43,8 @@ export interface TeacherContext {
   classes: string[];
   /** [H, W, 3] of the images it will be given. */
   imageShape: [number, number, number];
+  /** The data set's texts, where it has any. */
+  text?: DatasetText;
   /** For teachers that are made of others. */
   scope: RunScope;
   baseFolder: string;

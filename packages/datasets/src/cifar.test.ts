@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { InputError, Registry, Seeds, type Dataset } from '@retort/core';
+import { createRegistry, InputError, Registry, Seeds, type Dataset } from '@retort/core';
 import { cifar10, cifar100 } from './cifar.js';
 import { cifar100Classes, cifar10Classes } from './cifar-classes.js';
 import { plugin } from './index.js';
@@ -25,6 +25,7 @@ function write(file: string, rows: number[][]): Buffer {
 
 async function make(part: typeof cifar10, options: Record<string, unknown>): Promise<Dataset> {
   return part.create(part.options.parse({ root: '.', validation: 0, augment: [], ...options }) as never, {
+    scope: createRegistry([]).createScope(),
     seeds: new Seeds(1),
     baseFolder: folder,
     path: 'dataset',

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { InputError, Seeds, type Batch, type Dataset } from '@retort/core';
+import { createRegistry, InputError, Seeds, type Batch, type Dataset } from '@retort/core';
 import sharp from 'sharp';
 import { imageFolder } from './image-folder.js';
 
@@ -18,7 +18,7 @@ async function writeColor(file: string, [r, g, b]: number[], { width = 16, heigh
 async function make(options: Record<string, unknown> = {}, seed = 1): Promise<Dataset> {
   return imageFolder.create(
     imageFolder.options.parse({ root: '.', size: 8, validation: 0, augment: [], ...options }) as never,
-    { seeds: new Seeds(seed), baseFolder: folder, path: 'dataset' },
+    { scope: createRegistry([]).createScope(), seeds: new Seeds(seed), baseFolder: folder, path: 'dataset' },
   );
 }
 

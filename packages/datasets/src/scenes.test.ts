@@ -1,9 +1,10 @@
-import { Random, Seeds, sha256, type Batch, type Dataset } from '@retort/core';
+import { createRegistry, Random, Seeds, sha256, type Batch, type Dataset } from '@retort/core';
 import { composeScene, paintScene, sceneClasses, shapes, signedDistance } from './scene.js';
 import { sceneDifficulties, scenes } from './scenes.js';
 
 function make(options: Record<string, unknown> = {}, seed = 1): Dataset {
   return scenes.create(scenes.options.parse({ train: 90, test: 27, batchSize: 100, ...options }) as never, {
+    scope: createRegistry([]).createScope(),
     seeds: new Seeds(seed),
     baseFolder: '.',
     path: 'dataset',

@@ -88,7 +88,7 @@ describeEachBackend('a student with stochastic depth', () => {
       const student = await make(part);
       const { trainable, frozen } = namedWeights(student.model);
       const run = ({ image, ...noise }: Record<string, tf.Tensor>) => ({
-        logits: forward(student, image, { training: true, noise }).logits! as tf.Tensor,
+        logits: forward(student, { image: image }, { training: true, noise }).logits! as tf.Tensor,
       });
       const compiled = compile(run, { variables: { ...trainable, ...frozen }, verifyReplay: 1 });
       const inputs = (step: number) => ({
@@ -99,7 +99,7 @@ describeEachBackend('a student with stochastic depth', () => {
       expect(again).toEqual(first);
       expect(second).not.toEqual(first);
       await expectClose(first, run(inputs(1)).logits);
-      const { logits } = forward(student, image(), { training: false });
+      const { logits } = forward(student, { image: image() }, { training: false });
       expect(await logits!.data()).not.toEqual(first);
       student.model.dispose();
     },

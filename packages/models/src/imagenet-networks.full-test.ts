@@ -52,7 +52,7 @@ describe.each(['wasm', 'onnxruntime'] as const)('networks for ImageNet on %s', (
       const student = await make(part, options);
       expect(student.offers).toMatchObject({ logits: [10], embedding: featureMap.slice(-1), featureMap });
       const x = image(1, 64);
-      const outputs = outputTensors(forward(student, x, { training: false }));
+      const outputs = outputTensors(forward(student, { image: x }, { training: false }));
       expect(outputs.map(({ shape }) => shape.slice(1))).toEqual(Object.values(student.offers));
       for (const output of outputs) expect((await output.data()).every(Number.isFinite)).toBe(true);
       const sizes = Object.values(namedWeights(student.model).trainable).map(({ size }) => size);
@@ -87,7 +87,7 @@ describe.each(['wasm', 'onnxruntime'] as const)('networks for ImageNet on %s', (
             Object.entries(student.noise!(4, number)).map(([name, drawn]) => [name, toTensor(drawn)]),
           );
           const { value, gradients } = gradientsOf(() => {
-            const { logits } = forward(student, image(4, 32), { training: true, noise });
+            const { logits } = forward(student, { image: image(4, 32) }, { training: true, noise });
             return tf.logSoftmax(logits!).mul(labels).sum(1).mean().neg() as tf.Scalar;
           }, trainable);
           optimizer.apply(gradients, { learningRate: tf.scalar(1e-3), step: tf.scalar(number) });

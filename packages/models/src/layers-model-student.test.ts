@@ -43,7 +43,7 @@ describeEachBackend('layers-model student', () => {
       Float32Array.from({ length: 3072 }, (_, i) => Math.abs(Math.sin(i))),
       [1, 32, 32, 3],
     );
-    const [actual, expected] = [student, original].map((each) => forward(each, image, { training: false }));
+    const [actual, expected] = [student, original].map((each) => forward(each, { image: image }, { training: false }));
     await expectClose(actual.logits!, await expected.logits!.data(), { absolute: 0, relative: 0 });
     await expectClose(actual.featureMap!, await expected.featureMap!.data(), { absolute: 0, relative: 0 });
     student.model.dispose();

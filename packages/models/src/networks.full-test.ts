@@ -52,7 +52,7 @@ describe.each(['wasm', 'onnxruntime'] as const)('networks for small images on %s
   it.each(networks)('%s gives what it offers and has the parameters it counts', async (_, part, options, offers) => {
     const student = await make(part, options);
     expect(student.offers).toEqual({ logits: [10], ...offers });
-    const output = forward(student, image(), { training: false });
+    const output = forward(student, { image: image() }, { training: false });
     expect(outputTensors(output).map(({ shape }) => shape.slice(1))).toEqual(Object.values(student.offers));
     const sizes = Object.values(namedWeights(student.model).trainable).map(({ size }) => size);
     expect(sizes.reduce((a, b) => a + b)).toBe(student.parameters);
@@ -74,7 +74,7 @@ describe.each(['wasm', 'onnxruntime'] as const)('networks for small images on %s
           const { value, gradients } = gradientsOf(
             () =>
               tf
-                .logSoftmax(forward(student, image(), { training: true }).logits!)
+                .logSoftmax(forward(student, { image: image() }, { training: true }).logits!)
                 .mul(labels)
                 .sum(1)
                 .mean()

@@ -85,7 +85,7 @@ describeEachBackend('published weights', () => {
       Float32Array.from({ length: size }, (_, i) => 0.5 + 0.5 * Math.sin(0.7 * i)),
       [2, ...reference.imageShape],
     );
-    const output = forward(student, image, { training: false });
+    const output = forward(student, { image: image }, { training: false });
     expect(Object.keys(student.offers)).toEqual(Object.keys(reference.outputs));
     for (const [key, expected] of Object.entries(reference.outputs)) {
       const values = Array.from(await outputNamed(output, key)!.data());

@@ -92,8 +92,8 @@ describeEachBackend('a saved student, in a browser and', () => {
     const student = (await part.create(part.options.parse(options) as never, studentContext())) as Student;
     const image = tf.tensor4d(pixels, [batch, size, size, 3]);
     // Moves the averages of batch norm away from where they start.
-    for (let i = 0; i < 3; i++) tf.tidy(() => void forward(student, image, { training: true }));
-    const expected = await forward(student, image, { training: false }).logits!.data();
+    for (let i = 0; i < 3; i++) tf.tidy(() => void forward(student, { image: image }, { training: true }));
+    const expected = await forward(student, { image: image }, { training: false }).logits!.data();
     await saveLayersModel(student.model, join(folder, name));
     imports = student.imports;
     const { logits, error } = await open(`/?${name}`);

@@ -30,7 +30,7 @@ describeEachBackend('students', () => {
     const student = await make(part, options);
     expect(student.offers).toEqual(offers);
     expect(Object.keys(student.offers)).toEqual(['logits', 'embedding', 'featureMap']);
-    const output = forward(student, image(), { training: false });
+    const output = forward(student, { image: image() }, { training: false });
     expect(outputTensors(output).map(({ shape }) => shape.slice(1))).toEqual(Object.values(offers));
     const { trainable } = namedWeights(student.model);
     const sizes = Object.values(trainable).map(({ size }) => size);
@@ -89,7 +89,7 @@ describeEachBackend('students', () => {
     const logits = Array.from({ length: 10 }, (_, c) =>
       map.reduce((sum, value, i) => sum + value * weights['logits/kernel'][i * 10 + c], weights['logits/bias'][c]),
     );
-    const output = forward(student, image(8, 1), { training: false });
+    const output = forward(student, { image: image(8, 1) }, { training: false });
     await expectClose(output.featureMap!, map);
     await expectClose(output.logits!, logits);
     student.model.dispose();
@@ -131,7 +131,7 @@ describeEachBackend('students', () => {
     const student = await make(cifarResnet, { depth: 8, width: [2, 3, 4] });
     const { trainable } = namedWeights(student.model);
     const { value, grads } = tf.variableGrads(
-      () => forward(student, image(), { training: true }).logits!.square().sum() as tf.Scalar,
+      () => forward(student, { image: image() }, { training: true }).logits!.square().sum() as tf.Scalar,
       Object.values(trainable),
     );
     for (const [key, variable] of Object.entries(trainable)) {

@@ -47,7 +47,7 @@ describeEachBackend('vision transformers', () => {
     expect(student.offers).toEqual(offers);
     expect(student.imports).toBe('@retort/models/layers');
     expect(student.noise).toBeUndefined();
-    const output = forward(student, image(), { training: false });
+    const output = forward(student, { image: image() }, { training: false });
     expect(outputTensors(output).map(({ shape }) => shape.slice(1))).toEqual(Object.values(offers));
     const sizes = Object.values(namedWeights(student.model).trainable).map(({ size }) => size);
     expect(sizes.reduce((a, b) => a + b)).toBe(student.parameters);
@@ -62,7 +62,7 @@ describeEachBackend('vision transformers', () => {
     const student = await make(part);
     const { trainable } = namedWeights(student.model);
     const { gradients } = gradientsOf(() => {
-      const { logits, featureMap } = forward(student, image(), { training: true });
+      const { logits, featureMap } = forward(student, { image: image() }, { training: true });
       return logits!.square().sum().add(featureMap!.pow(3).sum()) as tf.Scalar;
     }, trainable);
     // What is added to all scores of a query changes no share of attention: the gradient of it is nothing but rounding.

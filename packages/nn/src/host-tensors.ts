@@ -19,6 +19,10 @@ export function batchTensors({ size, inputs, targets }: Batch): BatchTensors {
     ...(targets.label && { label: toTensor<tf.Tensor1D>(targets.label) }),
     ...(targets.otherLabel && { otherLabel: toTensor<tf.Tensor1D>(targets.otherLabel) }),
     ...(targets.labelShare && { labelShare: toTensor<tf.Tensor1D>(targets.labelShare) }),
+    ...(inputs.tokens && { tokens: toTensor<tf.Tensor2D>(inputs.tokens) }),
+    ...(targets.imageOfText && { imageOfText: toTensor<tf.Tensor1D>(targets.imageOfText) }),
+    ...(targets.box && { box: toTensor<tf.Tensor2D>(targets.box) }),
+    ...(targets.mask && { mask: toTensor<tf.Tensor3D>(targets.mask) }),
   };
 }
 

@@ -17,7 +17,8 @@ export { loadLayersModel, modelWithTaps, saveLayersModel } from './layers-model-
 export type { LoadedLayersModel } from './layers-model-files.js';
 export { namedWeights } from './named-weights.js';
 export type { NamedWeights } from './named-weights.js';
-export { forward, networkOutput } from './network-forward.js';
+export { forward, networkOutput, subNetwork } from './network-forward.js';
+export type { NetworkInputs } from './network-forward.js';
 export { bindOptimizer, gradientsOf, gradientsWithAux } from './optimizer.js';
 export type { BoundOptimizer, Optimizer, OptimizerInput, OptimizerUpdate } from './optimizer.js';
 export { resizeFeatureMap } from './resize.js';

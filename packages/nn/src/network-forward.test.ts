@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { describeEachBackend, expectClose, expectNoLeak } from '@retort-tools/testing';
-import { forward } from './network-forward.js';
+import { forward, subNetwork } from './network-forward.js';
 
 /** BN of pixels, then their mean; gamma 1, beta 0, moving mean 0, moving variance 1. */
 function network() {
@@ -17,7 +17,7 @@ describeEachBackend('forward', () => {
   it('names the outputs, unknown ones as taps, and uses moving averages outside training', async () => {
     const student = network();
     const image = tf.tensor4d([1, 2, 3, 6], [1, 2, 2, 1]);
-    const output = forward(student, image, { training: false });
+    const output = forward(student, { image: image }, { training: false });
     expect(Object.keys(output)).toEqual(['embedding', 'taps']);
     await expectClose(output.embedding!, [3 / Math.sqrt(1 + 1e-5)]);
     await expectClose(
@@ -31,7 +31,7 @@ describeEachBackend('forward', () => {
   it("uses the batch's statistics in training and moves the averages", async () => {
     const student = network();
     const image = tf.tensor4d([1, 2, 3, 6], [1, 2, 2, 1]);
-    const output = forward(student, image, { training: true });
+    const output = forward(student, { image: image }, { training: true });
     const [mean, variance] = [3, (4 + 1 + 0 + 9) / 4];
     await expectClose(
       output.taps!.normalized,
@@ -51,7 +51,11 @@ describeEachBackend('forward', () => {
     const input = tf.input({ shape: [2] });
     const outputs = ['a', 'b'].map((name) => new Noisy({ name }).apply(input) as tf.SymbolicTensor);
     const network = { model: tf.model({ inputs: input, outputs }), offers: { a: [2], b: [2] } };
-    const { taps } = forward(network, tf.tensor2d([[1, 2]]), { training: true, noise: { b: tf.tensor2d([[5, 6]]) } });
+    const { taps } = forward(
+      network,
+      { image: tf.tensor2d([[1, 2]]) },
+      { training: true, noise: { b: tf.tensor2d([[5, 6]]) } },
+    );
     await expectClose(taps!.a, [1, 2]);
     await expectClose(taps!.b, [6, 8]);
     network.model.dispose();
@@ -62,10 +66,34 @@ describeEachBackend('forward', () => {
     const image = tf.ones([2, 2, 2, 1]);
     await expectNoLeak(() => {
       for (const training of [true, false]) {
-        const { embedding, taps } = forward(student, image, { training });
+        const { embedding, taps } = forward(student, { image: image }, { training });
         tf.dispose([embedding!, taps!]);
       }
     });
     student.model.dispose();
+  });
+});
+
+describeEachBackend('a network of images and texts', () => {
+  const dual = () => {
+    const image = tf.input({ shape: [4], name: 'image' });
+    const tokens = tf.input({ shape: [3], name: 'tokens', dtype: 'int32' });
+    const dense = (name: string) => tf.layers.dense({ units: 2, name, kernelInitializer: 'ones' });
+    const outputs = [dense('of_image').apply(image), dense('of_text').apply(tokens)] as tf.SymbolicTensor[];
+    const model = tf.model({ inputs: [image, tokens], outputs });
+    return { model, offers: { imageEmbedding: [2], textEmbedding: [2] } };
+  };
+
+  it('takes as many texts as there are, and either encoder alone', async () => {
+    const network = dual();
+    const inputs = { image: tf.ones([1, 4]), tokens: tf.ones([2, 3], 'int32') };
+    const { imageEmbedding, textEmbedding } = forward(network, inputs, { training: false });
+    await expectClose(imageEmbedding!, [4, 4]);
+    await expectClose(textEmbedding!, [3, 3, 3, 3]);
+    const encoder = subNetwork(network, 'tokens', ['textEmbedding']);
+    expect(encoder.offers).toEqual({ textEmbedding: [2] });
+    await expectClose(forward(encoder, inputs, { training: false }).textEmbedding!, [3, 3, 3, 3]);
+    tf.dispose([inputs, imageEmbedding!, textEmbedding!]);
+    network.model.dispose();
   });
 });

@@ -12,24 +12,50 @@ const fields = [
   'boxes',
 ];
 
+/** What networks read: a batch's tensors are such. */
+export interface NetworkInputs {
+  image?: tf.Tensor;
+  tokens?: tf.Tensor;
+}
+
 /**
  * Runs a network on a batch. Nothing is read back; the caller owns the tensors.
  *
  * @param network a LayersModel with one output per name in `offers`, in that order
- * @param image [B, H, W, 3], pixels in [0, 1] when the network normalizes for itself
+ * @param inputs image [B, H, W, 3], pixels in [0, 1] when the network normalizes for itself; tokens [T, N] where it reads texts
  * @param training true: batch norm uses the batch's statistics and moves its averages, and layers that draw use their noise
  * @param noise what `Student.noise` gave for this batch, by layer name; every layer finds it in the second argument of its `call`
  */
 export function forward(
   { model, offers }: Pick<Student, 'model' | 'offers'>,
-  image: tf.Tensor,
+  inputs: NetworkInputs,
   { training, noise }: { training: boolean; noise?: Record<string, tf.Tensor> },
 ): NetworkOutput {
   const outputs = tf.tidy(() => {
-    const result = model.apply(image, { training, noise }) as tf.Tensor | tf.Tensor[];
+    const given = model.inputNames.map((name) => (name === 'tokens' ? inputs.tokens : inputs.image)!);
+    const result = model.apply(given, { training, noise }) as tf.Tensor | tf.Tensor[];
     return Array.isArray(result) ? result : [result];
   });
   return networkOutput(Object.keys(offers), outputs);
+}
+
+/**
+ * The part of a network that leads from one of its inputs to some of its outputs, such as one of the two encoders. Layers are
+ * shared; the whole network disposes them.
+ */
+export function subNetwork(
+  { model, offers }: Pick<Student, 'model' | 'offers'>,
+  input: 'image' | 'tokens',
+  outputs: readonly string[],
+): Pick<Student, 'model' | 'offers'> {
+  const names = Object.keys(offers);
+  return {
+    model: tf.model({
+      inputs: model.inputs[model.inputNames.indexOf(input)],
+      outputs: outputs.map((name) => model.outputs[names.indexOf(name)]),
+    }),
+    offers: Object.fromEntries(outputs.map((name) => [name, offers[name]])),
+  };
 }
 
 /** Tensors by name: those that NetworkOutput knows as its fields, the others as taps. */

@@ -100,7 +100,7 @@ describeEachBackend('auxiliary taps', () => {
     const { gradients } = gradientsOf(
       () =>
         taps
-          .apply(forward(student, image, { training: true }))[0]
+          .apply(forward(student, { image: image }, { training: true }))[0]
           .mul(tf.range(0, D))
           .sum() as tf.Scalar,
       { ...trainable, ...taps.variables },

@@ -79,7 +79,7 @@ export function createStep(parts: StepParts): (inputs: TrainingStepInputs) => Te
           })
         : undefined;
     const { gradients, aux } = gradientsWithAux(() => {
-      const output = forward(student, batch.image!, { training: true, noise: studentNoise });
+      const output = forward(student, batch, { training: true, noise: studentNoise });
       const evaluated = evaluateTerms(terms, output, teachers, batch, { training: true });
       const view = lookAhead ? { ...evaluated.view, lookAhead } : evaluated.view;
       const { fused, generator, experience } = untaped(() => weighting.weigh(view, noise));

@@ -95,7 +95,7 @@ function forwardPass({ model, offers }: Pick<Student, 'model' | 'offers'>, wante
     ]) as Record<string, tf.Variable>;
     pass = compile(
       ({ image }) => {
-        const output = forward({ model, offers }, image, { training: false });
+        const output = forward({ model, offers }, { image }, { training: false });
         return Object.fromEntries(wanted.map((name) => [name, outputNamed(output, name)!]));
       },
       { variables },

@@ -21,7 +21,7 @@ describeEachBackend('look-ahead', () => {
     const rewards = tf.tidy(() => measureLookAhead(parts, batch, teachers, heldOut));
     const lossOnReserved = async () => {
       const value = tf.tidy(() =>
-        crossEntropy(forward(parts.student, heldOut.image, { training: true }).logits!, heldOut).mean(),
+        crossEntropy(forward(parts.student, { image: heldOut.image }, { training: true }).logits!, heldOut).mean(),
       );
       return (await value.data())[0];
     };
@@ -30,7 +30,7 @@ describeEachBackend('look-ahead', () => {
       const changes: number[] = [];
       for (const m of [0, 1]) {
         const { gradients } = gradientsOf(() => {
-          const output = forward(parts.student, batch.image, { training: true });
+          const output = forward(parts.student, { image: batch.image }, { training: true });
           const terms = evaluateTerms(parts.terms, output, teachers, batch, { training: true });
           return lossesByHead(parts.terms, terms, 2)[head].slice([0, m], [-1, 1]).mean() as tf.Scalar;
         }, student);

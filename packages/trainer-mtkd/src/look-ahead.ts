@@ -52,7 +52,7 @@ export function measureLookAhead(
     const { gradients } = gradientsOf(
       () =>
         crossEntropy(
-          forward(student, heldOut.image, { training: true, noise: heldOut.noise }).logits!,
+          forward(student, heldOut, { training: true, noise: heldOut.noise }).logits!,
           heldOut,
         ).mean() as tf.Scalar,
       moved,
@@ -63,7 +63,7 @@ export function measureLookAhead(
         moved[key].assign(theta[key].add(gradient.mul(epsilon.mul(sign))));
       }
       return untaped(() => {
-        const output = forward(student, batch.image!, { training: true, noise: batch.noise });
+        const output = forward(student, batch, { training: true, noise: batch.noise });
         return lossesByHead(terms, evaluateTerms(terms, output, teachers, batch, { training: true }), teachers.length);
       });
     };

@@ -39,7 +39,12 @@ export const mtkd = definePart('trainer', {
 
 async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promise<Trainer> {
   const { manifest, scope, seeds, baseFolder, emit } = context;
-  const dataset = await scope.create(manifest.dataset, { seeds: seeds.within('dataset'), baseFolder, path: 'dataset' });
+  const dataset = await scope.create(manifest.dataset, {
+    scope,
+    seeds: seeds.within('dataset'),
+    baseFolder,
+    path: 'dataset',
+  });
   const { classes, imageShape } = dataset;
 
   // A weighting that needs nothing from teachers runs without them, so that `weighting: none` is the whole change to a baseline.
@@ -80,6 +85,7 @@ async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promi
       id: reference.keys.id as string,
       classes,
       imageShape,
+      text: dataset.text,
       scope,
       baseFolder,
       path,
@@ -95,6 +101,7 @@ async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promi
     classes,
     imageShape,
     normalization: dataset.normalization,
+    text: dataset.text,
     seeds: seeds.within('student'),
     baseFolder,
     path: 'student',

@@ -25,7 +25,7 @@ export function createStepTools(parts: StepParts): StepTools {
     },
     noise: (batchSize, update) => student.noise?.(batchSize, update) ?? {},
     evaluate(batch, teachers, noise) {
-      const output = forward(student, batch.image!, { training: true, noise });
+      const output = forward(student, batch, { training: true, noise });
       const evaluated = evaluateTerms(terms, output, teachers, batch, { training: true });
       const heads = new Set(terms.map(({ head }) => head));
       const byHead = lossesByHead(terms, evaluated, teachers.length);
