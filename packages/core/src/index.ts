@@ -41,6 +41,8 @@ export type { Student, StudentContext } from './student.js';
 export type { CacheContext, Teacher, TeacherContext, TeacherDescription } from './teacher.js';
 export type { Tokenizer, TokenizerContext } from './tokenizer.js';
 export type { RunEstimate, Trainer, TrainerContext, TrainingOptions, TrainingResult } from './trainer.js';
+export { selectionOptions, trainInLoop } from './training-loop.js';
+export type { TrainingLoop } from './training-loop.js';
 export type {
   DistillationView,
   Head,

@@ -2,12 +2,12 @@ import { outputTensors, type RunEstimate, stateBytes } from '@retort/core';
 import * as tf from '@tensorflow/tfjs';
 import { createFeed } from './feed.js';
 import { learningRateAt, type MtkdRun } from './mtkd-run.js';
-import { restore, snapshot } from './run-state.js';
+import { loadState, saveState } from './run-state.js';
 
 /** Times a few steps, and puts everything back. */
 export async function estimateRun(run: MtkdRun): Promise<RunEstimate> {
   const { state, stepsPerEpoch, student, options, dataset } = run;
-  const before = await snapshot(run, { step: 0, epochSeconds: 0 });
+  const before = await saveState(run);
   const feed = createFeed(run, Math.min(stepsPerEpoch, 6));
   const times: number[] = [];
   let memoryBytes = 0;
@@ -21,7 +21,7 @@ export async function estimateRun(run: MtkdRun): Promise<RunEstimate> {
     times.push((performance.now() - began) / 1000);
   }
   await feed.drain();
-  await restore(run, { step: 0, epochSeconds: 0 }, before);
+  await loadState(run, before);
   const evaluationSteps = Math.ceil(dataset.sizes.validation / dataset.batchSize) / options.evaluateEvery;
   // The first steps warm caches up. A forward pass is about a third of a step.
   const perStep = Math.min(...times);

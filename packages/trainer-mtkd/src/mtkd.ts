@@ -14,6 +14,7 @@ import {
   type Teacher,
   type Trainer,
   type TrainerContext,
+  trainInLoop,
 } from '@retort/core';
 import { bindOptimizer, loadLayersModel, loadVariables, namedWeights, saveVariables } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
@@ -27,7 +28,7 @@ import { mtkdOptions, type MtkdOptions } from './options.js';
 import { createStepLog } from './step-log.js';
 import { createStepTools } from './step-tools.js';
 import { averageOf } from './student-average.js';
-import { train } from './train.js';
+import { trainingLoop } from './training-loop.js';
 
 /** Multi-teacher knowledge distillation: one trainer for every weighting, so that a comparison compares weights and nothing else. */
 export const mtkd = definePart('trainer', {
@@ -209,7 +210,7 @@ async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promi
       ['dataset', dataset.fingerprint],
       ...teachers.map((teacher) => [`teacher ${teacher.id}`, teacher.describe().fingerprint]),
     ]) as Record<string, string>,
-    train: (trainingOptions) => train(run, trainingOptions),
+    train: (trainingOptions) => trainInLoop(trainingLoop(run), trainingOptions),
     estimate: () => estimateRun(run),
     evaluate: (studentFolder: string, split: Split) => evaluateSaved(run, studentFolder, split),
   };

@@ -1,4 +1,4 @@
-import { partReference, z } from '@retort/core';
+import { partReference, selectionOptions, z } from '@retort/core';
 // For the kinds optimizer and schedule.
 import type {} from '@retort/nn';
 
@@ -30,16 +30,7 @@ export const mtkdOptions = z.strictObject({
     .describe(
       'Evaluates and saves an exponential moving average of the student, last and best alike, in place of the student itself.',
     ),
-  evaluateEvery: z.int().positive().default(1).describe('Epochs between two evaluations on the validation split.'),
-  select: z
-    .string()
-    .default('top-1')
-    .describe('The metric by which the best student is chosen on the validation split.'),
-  selectBy: z.enum(['highest', 'lowest']).default('highest').describe('Which values of that metric are better.'),
-  earlyStopping: z
-    .strictObject({ patience: z.int().positive().describe('Evaluations without a better value before the run ends.') })
-    .optional()
-    .describe('Ends a run that no longer improves; without it all epochs are run.'),
+  ...selectionOptions,
 });
 
 export type MtkdOptions = z.output<typeof mtkdOptions>;
