@@ -2,6 +2,8 @@ import { definePlugin } from '@retort/core';
 import { cifar10, cifar100 } from './cifar.js';
 import { imageFolder } from './image-folder.js';
 import { scenes } from './scenes.js';
+import { clipBpe } from './tokenizer-clip-bpe.js';
+import { wordsTokenizer } from './tokenizer-words.js';
 
 export { augmentOption } from './augmentation.js';
 export type { Augmentation } from './augmentation.js';
@@ -12,13 +14,18 @@ export type { ImageSource } from './image-dataset.js';
 export { imageFolder } from './image-folder.js';
 export { commonOptions, limitOption } from './options.js';
 export type { CommonOptions, Limit } from './options.js';
+export { classPrompts, promptSets, spokenName, textOfClasses, textOptions } from './prompts.js';
+export type { TextOptions } from './prompts.js';
 export { scenes } from './scenes.js';
 export { sceneClasses } from './scene.js';
 export type { Sample } from './split.js';
+export { clipBpe } from './tokenizer-clip-bpe.js';
+export { wordsOf, wordsTokenizer } from './tokenizer-words.js';
 
 export const plugin = definePlugin({
   name: '@retort/datasets',
   register(registry) {
     registry.add(cifar10).add(cifar100).add(imageFolder).add(scenes);
+    registry.add(clipBpe).add(wordsTokenizer);
   },
 });
