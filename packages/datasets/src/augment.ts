@@ -1,6 +1,6 @@
 import { InputError, type Random, type Seeds } from '@retort/core';
 import type { Augmentation } from './augmentation.js';
-import { randomCut, writeCut } from './cut.js';
+import { keepInside, randomCut, writeCut, type Cut } from './cut.js';
 import type { Canvas } from './image-operations.js';
 import { mixingChances, randomMix, type Mix } from './mixing.js';
 import { augmentRandomly } from './rand-augment.js';
@@ -17,8 +17,10 @@ export interface Augmenter {
    * @param pixels [H, W, 3] bytes
    * @param view from 0
    * @param out [H, W, 3], in [0, 1]
+   * @param kept left, top, right and bottom, in pixels, of what crop's shift must leave inside
+   * @returns the cut of crop and flip
    */
-  write(pixels: Uint8Array, view: number, index: number, out: Float32Array): void;
+  write(pixels: Uint8Array, view: number, index: number, out: Float32Array, kept?: readonly number[]): Cut;
   /** What the view is mixed with: the same view of another of `samples`; undefined when it is not. */
   mix(view: number, index: number, samples: number): Mix | undefined;
 }
@@ -54,24 +56,27 @@ export function createAugmenter(
     fill: normalization.mean.map((value) => Math.round(255 * value)),
   };
 
-  function cut(pixels: Uint8Array, random: Random): void {
-    const drawn = randomCut(random, { crop, flip }, padding);
+  function cut(pixels: Uint8Array, random: Random, kept: readonly number[] | undefined): Cut {
+    const any = randomCut(random, { crop, flip }, padding);
+    const drawn = kept ? keepInside(any, kept, imageShape) : any;
     if (!resizedCrop) {
       writeCut(pixels, imageShape, drawn, canvas.pixels);
-      return;
+      return drawn;
     }
     writePart(pixels, imageShape, randomPart(random, imageShape, resizedCrop), canvas.scratch);
     writeCut(canvas.scratch, imageShape, drawn, canvas.pixels);
+    return drawn;
   }
 
   return {
     mixes: mixed.mixup !== undefined || mixed.cutMix !== undefined,
-    write(pixels, view, index, out) {
+    write(pixels, view, index, out, kept) {
       const random = seeds.at('augment', view, index);
-      cut(pixels, random);
+      const drawn = cut(pixels, random, kept);
       if (randAugment) augmentRandomly(canvas, randAugment, random);
       writeFloats(canvas.pixels, out);
       if (erasing) erase(out, imageShape, erasing, normalization, random);
+      return drawn;
     },
     mix: (view, index, samples) => randomMix(seeds.at('mix', view, index), mixed, samples, imageShape),
   };

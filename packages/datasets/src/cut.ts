@@ -20,6 +20,23 @@ export function randomCut(random: Random, { crop, flip }: { crop: boolean; flip:
 }
 
 /**
+ * The cut nearest to the given one that leaves a box of the image inside.
+ *
+ * @param box left, top, right, bottom, in pixels, inside the image
+ */
+export function keepInside(
+  { down, right, flip }: Cut,
+  [boxLeft, boxTop, boxRight, boxBottom]: readonly number[],
+  [height, width]: readonly number[],
+): Cut {
+  return {
+    down: Math.min(Math.max(down, Math.ceil(boxBottom) - height), Math.floor(boxTop)),
+    right: Math.min(Math.max(right, Math.ceil(boxRight) - width), Math.floor(boxLeft)),
+    flip,
+  };
+}
+
+/**
  * Writes a cut of an image; what lies outside the image is 0 (black).
  *
  * @param pixels [H, W, 3]

@@ -5,11 +5,11 @@ const { abs, hypot, max, min, round } = Math;
 
 /** Class number = 3 · shape + texture. */
 export const shapes = ['disc', 'triangle', 'cross', 'square'] as const;
-const textures = ['plain', 'striped', 'dotted'] as const;
+export const textures = ['plain', 'striped', 'dotted'] as const;
 
 export type Shape = (typeof shapes)[number];
-type Texture = (typeof textures)[number];
-type Color = [number, number, number];
+export type Texture = (typeof textures)[number];
+export type Color = [number, number, number];
 
 /** Class names in label order: "plain disc", "striped disc" … */
 export const sceneClasses = shapes.flatMap((shape) => textures.map((texture) => `${texture} ${shape}`));
@@ -31,7 +31,7 @@ export interface SceneDifficulty {
 }
 
 /** A colored piece in the plane; lengths in pixels, angles in radians. */
-interface Piece {
+export interface Piece {
   x: number;
   y: number;
   radius: number;
@@ -40,9 +40,17 @@ interface Piece {
   color: Color;
 }
 
+/** A piece whose color is mixed with ink. */
+export interface TexturedPiece extends Piece {
+  texture: Texture;
+  ink: Color;
+  period: number;
+  phase: number;
+}
+
 /** Everything that is in an image, before its pixels. */
 export interface Scene {
-  object: Piece & { texture: Texture; ink: Color; period: number; phase: number };
+  object: TexturedPiece;
   /** Colors of the top left and bottom right corners; between them a straight blend. */
   background: [Color, Color];
   clutter: Piece[];
@@ -108,19 +116,32 @@ export function composeScene(random: Random, label: number, size: number, diffic
  * @returns [size, size, 3] bytes
  */
 export function paintScene(scene: Scene, size: number, random: Random): Uint8Array {
+  const { clutter, object, occluder } = scene;
+  return paintPieces({ ...scene, pieces: [...clutter, object, ...(occluder ? [occluder] : [])] }, size, random);
+}
+
+/** {@link paintScene} for any pieces, the later ones over the earlier ones. */
+export function paintPieces(
+  {
+    background: [from, to],
+    pieces,
+    noise,
+  }: { background: [Color, Color]; pieces: (Piece | TexturedPiece)[]; noise: number },
+  size: number,
+  random: Random,
+): Uint8Array {
   const canvas = new Float32Array(size * size * 3);
-  const [from, to] = scene.background;
   for (let y = 0, i = 0; y < size; y++) {
     for (let x = 0; x < size; x++) {
       const blend = (x + y) / (2 * size - 2);
       for (let c = 0; c < 3; c++) canvas[i++] = from[c] + (to[c] - from[c]) * blend;
     }
   }
-  for (const piece of scene.clutter) paintPiece(canvas, size, piece, () => 0, piece.color);
-  const { object, occluder } = scene;
-  paintPiece(canvas, size, object, (u, v) => inkAt(object, u, v), object.ink);
-  if (occluder) paintPiece(canvas, size, occluder, () => 0, occluder.color);
-  return toBytes(canvas, scene.noise, random);
+  for (const piece of pieces) {
+    if ('ink' in piece) paintPiece(canvas, size, piece, (u, v) => inkAt(piece, u, v), piece.ink);
+    else paintPiece(canvas, size, piece, () => 0, piece.color);
+  }
+  return toBytes(canvas, noise, random);
 }
 
 /** Blends a piece over the canvas; `ink(u, v)` in [0, 1] mixes a second color in at a place in the piece's own frame. */
@@ -171,7 +192,7 @@ export function signedDistance(shape: Shape | 'bar', u: number, v: number, radiu
 const SIN_60 = Math.sqrt(3) / 2;
 
 /** Share of ink in an object's texture: stripes along u, dots on a square lattice. */
-function inkAt({ texture, period, phase }: Scene['object'], u: number, v: number): number {
+function inkAt({ texture, period, phase }: TexturedPiece, u: number, v: number): number {
   if (texture === 'plain') return 0;
   // Distances from the nearest line of the lattice, in pixels.
   const du = abs(u / period + phase - round(u / period + phase)) * period;
@@ -195,11 +216,17 @@ function toBytes(canvas: Float32Array, noise: number, random: Random): Uint8Arra
   return bytes;
 }
 
-function randomColor(random: Random, low = 0, high = 1): Color {
+/** Whether a piece covers a place, given in pixels. */
+export function covers({ x, y, radius, angle, shape }: Piece, column: number, row: number): boolean {
+  const [cos, sin, dx, dy] = [Math.cos(angle), Math.sin(angle), column - x, row - y];
+  return signedDistance(shape, cos * dx + sin * dy, cos * dy - sin * dx, radius) <= 0;
+}
+
+export function randomColor(random: Random, low = 0, high = 1): Color {
   const channel = () => low + (high - low) * random.uniform();
   return [channel(), channel(), channel()];
 }
 
-function clamp(value: number): number {
+export function clamp(value: number): number {
   return max(0, min(1, value));
 }
