@@ -28,8 +28,19 @@ describe('top-1', () => {
     expect(evaluate(top1, { logits, label: [0, 0, 0] })).toEqual({ 'top-1': 1 / 3 });
   });
 
+  it('leaves samples without a label out', () => {
+    const samples = randomSamples(40, 6);
+    const label = samples.label.map((own, i) => (i % 3 === 0 ? own : -1));
+    const labeled = (_: unknown, i: number) => i % 3 === 0;
+    const kept = { logits: samples.logits.filter(labeled), label: samples.label.filter(labeled) };
+    for (const part of [top1, top5]) {
+      expect(evaluate(part, { logits: samples.logits, label })).toEqual(evaluate(part, kept));
+    }
+    expect(() => evaluate(top1, { logits: [[1, 0]], label: [-1] })).toThrow('has seen no labeled sample');
+  });
+
   it('refuses to divide by no samples', () => {
-    expect(() => evaluate(top1, { logits: [[1, 0]], label: [] })).toThrow('metric "top-1" has seen no sample');
+    expect(() => evaluate(top1, { logits: [[1, 0]], label: [] })).toThrow('metric "top-1" has seen no labeled sample');
   });
 });
 

@@ -19,7 +19,8 @@ export const top5 = definePart('metric', {
 });
 
 /**
- * Of equal logits the class that comes first counts as larger. A sample with a NaN logit counts as wrong.
+ * Of equal logits the class that comes first counts as larger. A sample with a NaN logit counts as wrong; one without a label (−1) does
+ * not count.
  *
  * @throws InputError when there are fewer than k classes
  */
@@ -34,11 +35,12 @@ function topK(name: string, k: number, { classes, path }: MetricContext): Metric
     update(batch) {
       const { size, logits, label } = given(batch, ['logits', 'label'], name);
       for (let i = 0; i < size; i++) {
+        if (label[i] < 0) continue;
         if (labelRank(logits, i, classes.length, label[i]) < k) correct++;
+        count++;
       }
-      count += size;
     },
-    result: () => ({ [name]: mean(correct, count, name) }),
+    result: () => ({ [name]: mean(correct, count, name, 'labeled sample') }),
   };
 }
 

@@ -47,6 +47,13 @@ describe('calibration-error', () => {
     expect(result.nll).toBeCloseTo(p.reduce((sum, row, i) => sum - Math.log(row[samples.label[i]]), 0) / 500, 9);
   });
 
+  it('leaves samples without a label out', () => {
+    const { logits, label } = randomSamples(60, 4);
+    const result = evaluate(calibrationError, { logits, label: label.map((own, i) => (i < 20 ? own : -1)) });
+    const kept = evaluate(calibrationError, { logits: logits.slice(0, 20), label: label.slice(0, 20) });
+    expect(result).toEqual(kept);
+  });
+
   it('takes certainty: probability 1 and probability 0', () => {
     const samples = {
       logits: [

@@ -1,5 +1,5 @@
 import { type Metric, RunError, Seeds } from '@retort/core';
-import { retrieval } from './retrieval.js';
+import { foundWithin, retrieval } from './retrieval.js';
 
 interface Pairs {
   images: number[][];
@@ -48,10 +48,48 @@ it('finds what lies nearest by angle, whatever the lengths', () => {
   });
 });
 
-it('gives nothing for embeddings that are all alike', () => {
+it('gives what chance does for embeddings that are all alike', () => {
   const images = Array.from({ length: 12 }, () => [1, 1]);
   const result = evaluate({ images, texts: images, imageOfText: images.map((_, i) => i) });
-  expect(result['mean-recall']).toBe(0);
+  for (const way of ['image-to-text', 'text-to-image']) {
+    for (const k of [1, 5, 10]) expect(result[`${way}/R@${k}`]).toBeCloseTo(k / 12, 12);
+  }
+});
+
+it('shares the place among images of one caption', () => {
+  // Images 0 and 1 have the caption of image 2 too; each finds its own first one time in three. The texts find image 0 first.
+  const images = [
+    [1, 0],
+    [0.8, 0.6],
+    [0.6, 0.8],
+  ];
+  const texts = images.map(() => [1, 0]);
+  const result = evaluate({ images, texts, imageOfText: [0, 1, 2] });
+  expect(result['image-to-text/R@1']).toBeCloseTo(1 / 3, 12);
+  expect(result['text-to-image/R@1']).toBeCloseTo(1 / 3, 12);
+  expect(result).toMatchObject({ 'image-to-text/R@5': 1, 'text-to-image/R@5': 1 });
+});
+
+it('counts ties as the mean over all orders', () => {
+  // Orders of the candidates as near as the nearest right one, each as one bit pattern: 1 is right.
+  const orders = (tied: number, right: number): string[] =>
+    tied === 0 && right === 0
+      ? ['']
+      : [
+          ...(tied > 0 ? orders(tied - 1, right).map((rest) => '0' + rest) : []),
+          ...(right > 0 ? orders(tied, right - 1).map((rest) => '1' + rest) : []),
+        ];
+  for (const nearer of [0, 2]) {
+    for (const tied of [0, 1, 4]) {
+      for (const right of [1, 3]) {
+        for (const k of [1, 3, 5, 10]) {
+          const all = orders(tied, right);
+          const found = all.filter((order) => nearer + order.indexOf('1') < k).length;
+          expect(foundWithin({ nearer, tied, right }, k)).toBeCloseTo(found / all.length, 12);
+        }
+      }
+    }
+  }
 });
 
 it('agrees with sorting every candidate, in one batch or many, five texts an image', () => {

@@ -7,7 +7,8 @@ const cutoffs = [1, 5, 10];
 /**
  * Image-text retrieval over the whole evaluated split by cosine: `image-to-text/R@K`, the share of images with one of their own
  * texts among the K nearest texts; `text-to-image/R@K`, the share of texts whose image is among the K nearest; `mean-recall`, the
- * mean of the six (Faghri et al. 2018, VSE++, §4). Ties count against: embeddings that are all alike find nothing.
+ * mean of the six (Faghri et al. 2018, VSE++, §4). Captions that several images have, word for word, tie: what is as near as each other
+ * counts as in a random order, so embeddings that are all alike find what chance does.
  */
 export const retrieval = definePart('metric', {
   name: 'retrieval',
@@ -34,7 +35,7 @@ export const retrieval = definePart('metric', {
         const ranks = retrievalRanks(images, texts, imageOfText);
         const recalls = (['image-to-text', 'text-to-image'] as const).flatMap((way) =>
           cutoffs.map((k) => {
-            const found = ranks[way].filter((rank) => rank < k).length;
+            const found = ranks[way].reduce((sum, rank) => sum + foundWithin(rank, k), 0);
             return [`${way}/R@${k}`, mean(found, ranks[way].length, 'retrieval')] as const;
           }),
         );
@@ -45,8 +46,29 @@ export const retrieval = definePart('metric', {
   },
 });
 
+/** Where the nearest right candidate of a query stands. */
+export interface RetrievalRank {
+  /** Wrong candidates that are nearer. */
+  nearer: number;
+  /** Wrong candidates that are just as near. */
+  tied: number;
+  /** Right candidates that are just as near, itself among them. */
+  right: number;
+}
+
 /**
- * How many wrong candidates are at least as near as the nearest right one, per query; an image without texts is no query.
+ * The probability that a right candidate is among the first k, when candidates that are as near as each other stand in random order:
+ * 1 − Π_{j < k − nearer} (tied − j) / (tied + right − j).
+ */
+export function foundWithin({ nearer, tied, right }: RetrievalRank, k: number): number {
+  if (nearer >= k) return 0;
+  let missed = 1;
+  for (let j = 0; j < k - nearer && missed > 0; j++) missed *= (tied - j) / (tied + right - j);
+  return 1 - missed;
+}
+
+/**
+ * One rank per query; an image without texts is none.
  *
  * @param images unit vectors
  * @param texts unit vectors
@@ -55,21 +77,26 @@ export function retrievalRanks(
   images: readonly Float64Array[],
   texts: readonly Float64Array[],
   imageOfText: readonly number[],
-): Record<'image-to-text' | 'text-to-image', number[]> {
-  const textToImage = texts.map(() => 0);
+): Record<'image-to-text' | 'text-to-image', RetrievalRank[]> {
+  const textToImage = texts.map(() => ({ nearer: 0, tied: 0, right: 1 }));
   const nearestOwn = texts.map((text, t) => dot(images[imageOfText[t]], text));
-  const imageToText: number[] = [];
+  const imageToText: RetrievalRank[] = [];
   for (const [i, image] of images.entries()) {
     const cosines = texts.map((text) => dot(image, text));
     let best = -Infinity;
     for (const [t, cosine] of cosines.entries()) if (imageOfText[t] === i) best = Math.max(best, cosine);
-    let rank = 0;
+    const rank = { nearer: 0, tied: 0, right: 0 };
     for (const [t, cosine] of cosines.entries()) {
-      if (imageOfText[t] === i) continue;
-      if (cosine >= best) rank++;
-      if (cosine >= nearestOwn[t]) textToImage[t]++;
+      if (imageOfText[t] === i) {
+        if (cosine === best) rank.right++;
+        continue;
+      }
+      if (cosine > best) rank.nearer++;
+      else if (cosine === best) rank.tied++;
+      if (cosine > nearestOwn[t]) textToImage[t].nearer++;
+      else if (cosine === nearestOwn[t]) textToImage[t].tied++;
     }
-    if (best > -Infinity) imageToText.push(rank);
+    if (rank.right > 0) imageToText.push(rank);
   }
   return { 'image-to-text': imageToText, 'text-to-image': textToImage };
 }
