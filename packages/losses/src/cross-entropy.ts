@@ -1,8 +1,12 @@
 import { type BatchTensors, defineLoss, z } from '@retort/core';
 import * as tf from '@tensorflow/tfjs';
+import { isLabeled, labelRows } from './labels.js';
 import { labelsOf, shapeOf } from './shapes.js';
 
-/** Cross-entropy of the student against the labels: the task loss. Reads the labels of mixed images (mixup, CutMix). */
+/**
+ * Cross-entropy of the student against the labels: the task loss. Reads the labels of mixed images (mixup, CutMix). 0 for a sample
+ * without a label.
+ */
 export const crossEntropy = defineLoss({
   name: 'cross-entropy',
   summary: "The student's cross-entropy against the labels.",
@@ -29,11 +33,11 @@ export const crossEntropy = defineLoss({
 });
 
 /**
- * −Σ_c q(c) · log softmax(z)(c), with q = (1 − ε) · (λ · onehot(y) + (1 − λ) · onehot(y')) + ε / C (Szegedy et al. 2016, §7;
- * Zhang et al. 2018, eq. 2).
+ * −Σ_c q(c) · log softmax(z)(c), with q = λ · q_y + (1 − λ) · q_y' and q_y = (1 − ε) · onehot(y) + ε / C (Szegedy et al. 2016, §7;
+ * Zhang et al. 2018, eq. 2). q_y = 0 where y is unknown: a mixed image counts with the share of its labels that are known.
  *
  * @param logits [B, C]
- * @param label [B] int32 in [0, C): y
+ * @param label [B] int32 in [0, C), or −1 where it is unknown: y
  * @param labelSmoothing ε in [0, 1)
  * @param mixed y' and λ; λ = 1 without
  * @returns [B], nats
@@ -46,13 +50,15 @@ export function crossEntropyPerSample(
 ): tf.Tensor1D {
   return tf.tidy(() => {
     const logProbability = tf.logSoftmax(logits);
-    const ofClass = (which: tf.Tensor1D) => logProbability.mul(tf.oneHot(which, logits.shape[1])).sum(1);
-    let ofLabel = ofClass(label);
-    if (mixed) {
-      const ofOther = ofClass(mixed.otherLabel);
-      ofLabel = ofOther.add(ofLabel.sub(ofOther).mul(mixed.labelShare));
-    }
-    if (labelSmoothing === 0) return ofLabel.neg() as tf.Tensor1D;
-    return ofLabel.mul(labelSmoothing - 1).sub(logProbability.mean(1).mul(labelSmoothing)) as tf.Tensor1D;
+    const againstLabel = (which: tf.Tensor1D): tf.Tensor => {
+      const ofLabel = logProbability.mul(labelRows(which, logits.shape[1])).sum(1);
+      if (labelSmoothing === 0) return ofLabel.neg();
+      const ofAll = logProbability.mean(1).mul(isLabeled(which));
+      return ofLabel.mul(labelSmoothing - 1).sub(ofAll.mul(labelSmoothing));
+    };
+    const own = againstLabel(label);
+    if (!mixed) return own as tf.Tensor1D;
+    const other = againstLabel(mixed.otherLabel);
+    return other.add(own.sub(other).mul(mixed.labelShare)) as tf.Tensor1D;
   });
 }

@@ -2,12 +2,13 @@ import { defineLoss, z } from '@retort/core';
 import { untaped } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { softenedKl } from './knowledge-distillation.js';
+import { isLabeled, labelRows } from './labels.js';
 import { standardizeLogits, standardizeOption } from './logit-standardization.js';
 import { checkSameClasses, plainLabelsOf } from './shapes.js';
 
 /**
  * Knowledge distillation taken apart into the label's class against the rest, and the rest among themselves (Zhao, Cui, Song, Qiu
- * & Liang 2022, "Decoupled Knowledge Distillation", eq. 7): α · TCKD + β · NCKD.
+ * & Liang 2022, "Decoupled Knowledge Distillation", eq. 7): α · TCKD + β · NCKD. 0 for a sample without a label.
  */
 export const decoupledDistillation = defineLoss({
   name: 'dkd',
@@ -52,11 +53,11 @@ export const decoupledDistillation = defineLoss({
  * others T² · KL of p(c) / (1 − p(y)) over c ≠ y (NCKD).
  *
  * `softenedKl` is target + (1 − p_T(y)) · others (eq. 6). With two classes `others` is 0 and `target` is all of it; with one class
- * both are 0.
+ * both are 0, and so they are where the label is unknown.
  *
  * @param studentLogits [B, C]; gradients flow here only
  * @param teacherLogits [B, C]
- * @param label [B] int32 in [0, C)
+ * @param label [B] int32 in [0, C), or −1 where it is unknown
  * @returns [B] each, nats, never negative
  */
 export function decoupledKl(
@@ -66,12 +67,9 @@ export function decoupledKl(
   temperature: number,
 ): { target: tf.Tensor1D; others: tf.Tensor1D } {
   return tf.tidy(() => {
-    const [isLabel, removed] = untaped(() => {
-      // Not tf.oneHot, which refuses a single class.
-      const classes = tf.range(0, studentLogits.shape[1], 1, 'int32');
-      const mask = label.expandDims(1).equal(classes).cast<tf.Tensor2D>('float32');
-      return [mask, mask.mul<tf.Tensor2D>(-1e9)];
-    });
+    const isLabel = labelRows(label, studentLogits.shape[1]);
+    const removed = untaped(() => isLabel.mul<tf.Tensor2D>(-1e9));
+    const known = isLabeled(label);
     const others = (logits: tf.Tensor2D) => logits.add<tf.Tensor2D>(removed);
     // Logits of two classes: the label, and all others together. Through log-softmax, so that 1 − p is never rounded to 0.
     const pair = (logits: tf.Tensor2D) =>
@@ -81,8 +79,8 @@ export function decoupledKl(
       ) as tf.Tensor2D;
     const [teacherPair, teacherOthers] = untaped(() => [pair(teacherLogits), others(teacherLogits)]);
     return {
-      target: softenedKl(pair(studentLogits), teacherPair, 1).mul<tf.Tensor1D>(temperature ** 2),
-      others: softenedKl(others(studentLogits), teacherOthers, temperature),
+      target: softenedKl(pair(studentLogits), teacherPair, 1).mul<tf.Tensor1D>(known.mul(temperature ** 2)),
+      others: softenedKl(others(studentLogits), teacherOthers, temperature).mul(known),
     };
   });
 }

@@ -14,6 +14,11 @@ it('registers its losses with a description for every option', () => {
     'cosine',
     'rkd',
     'nd',
+    'info-nce',
+    'clip-feature',
+    'interactive-contrastive',
+    'relational-contrastive',
+    'box',
   ]);
   for (const { part } of parts) {
     for (const option of Object.values(part.options.shape)) expect(option.description).toMatch(/\.$/);

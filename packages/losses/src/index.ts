@@ -1,16 +1,23 @@
 import { definePlugin } from '@retort/core';
 import { attentionTransfer } from './attention-transfer.js';
+import { box } from './box.js';
+import { clipFeature } from './clip-feature.js';
 import { cosine } from './cosine.js';
 import { crossEntropy } from './cross-entropy.js';
 import { decoupledDistillation } from './decoupled-distillation.js';
 import { dist } from './dist.js';
 import { fitnet } from './fitnet.js';
+import { infoNce } from './info-nce.js';
+import { interactiveContrastive } from './interactive-contrastive.js';
 import { knowledgeDistillation } from './knowledge-distillation.js';
 import { normDirection } from './norm-direction.js';
+import { relationalContrastive } from './relational-contrastive.js';
 import { relationalDistillation } from './relational-distillation.js';
 import { spatialKl } from './spatial-kl.js';
 
 export { attentionDistance, attentionTransfer } from './attention-transfer.js';
+export { box, generalizedIou } from './box.js';
+export { clipFeature, unitDistance } from './clip-feature.js';
 export { cosine, cosineDistance } from './cosine.js';
 export { crossEntropy, crossEntropyPerSample } from './cross-entropy.js';
 export { decoupledDistillation, decoupledKl } from './decoupled-distillation.js';
@@ -20,9 +27,13 @@ export type { EmbeddingAdapter } from './embedding-adapter.js';
 export { createFeatureAdapter } from './feature-adapter.js';
 export type { FeatureAdapter } from './feature-adapter.js';
 export { fitnet, meanSquareDifference } from './fitnet.js';
+export { similarityLogits } from './image-text-pairs.js';
+export { infoNce, symmetricInfoNce } from './info-nce.js';
+export { interactiveContrastive } from './interactive-contrastive.js';
 export { knowledgeDistillation, softenedKl } from './knowledge-distillation.js';
 export { standardizeLogits } from './logit-standardization.js';
 export { normDirection, normDirectionDistance } from './norm-direction.js';
+export { relationalContrastive, symmetricKl } from './relational-contrastive.js';
 export { angleRelation, distanceRelation, relationalDistillation } from './relational-distillation.js';
 export { spatialDivergence, spatialKl } from './spatial-kl.js';
 
@@ -40,6 +51,11 @@ export const plugin = definePlugin({
       .add(attentionTransfer)
       .add(cosine)
       .add(relationalDistillation)
-      .add(normDirection);
+      .add(normDirection)
+      .add(infoNce)
+      .add(clipFeature)
+      .add(interactiveContrastive)
+      .add(relationalContrastive)
+      .add(box);
   },
 });

@@ -3,6 +3,7 @@ import { unitRows, untaped } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { classMeansOf } from './class-means.js';
 import { createEmbeddingAdapter } from './embedding-adapter.js';
+import { isLabeled } from './labels.js';
 import { mixedLabels, noLabels, plainLabelsOf, shapeOf } from './shapes.js';
 
 /**
@@ -14,6 +15,8 @@ import { mixedLabels, noLabels, plainLabelsOf, shapeOf } from './shapes.js';
  *
  * Where sizes differ the student's embedding goes through batch normalization and a linear map. The published code has dropout of
  * one half between them; it is left out, for a loss is given no random numbers.
+ *
+ * A sample without a label has no part in the class means, and its value is 0.
  */
 export const normDirection = defineLoss({
   name: 'nd',
@@ -47,8 +50,13 @@ export const normDirection = defineLoss({
         return {
           perSample: tf.tidy(() => {
             const embedding = adapter ? adapter.apply(student.embedding!, mode) : student.embedding!;
-            const direction = untaped(() => unitRows(tf.gather(classMeans as tf.Tensor as tf.Tensor2D, label)));
-            return normDirectionDistance(embedding, norm ? teacher!.embedding! : undefined, direction);
+            const direction = untaped(() =>
+              // A row out of range is an error on some backends and an arbitrary one on others.
+              unitRows(tf.gather(classMeans as tf.Tensor as tf.Tensor2D, label.maximum(tf.scalar(0, 'int32')))),
+            );
+            return normDirectionDistance(embedding, norm ? teacher!.embedding! : undefined, direction).mul(
+              isLabeled(label),
+            );
           }),
         };
       },

@@ -41,7 +41,7 @@ export function checkSameClasses(loss: string, context: LossContext): void {
 }
 
 /**
- * The labels [B] of a batch.
+ * The labels [B] of a batch, −1 where one is unknown.
  *
  * @throws InputError where the data set gives none
  */
