@@ -22,6 +22,8 @@ export function publishedOptions(names: string) {
 /**
  * Builds a network from its specification, with the weights of a file if there is one. Such a network normalizes pixels with the
  * statistics of ImageNet, as it did when it was trained.
+ *
+ * @param specOf made of the data set and how pixels are normalized
  */
 export async function buildPublished(
   specOf: (settings: Pick<StudentContext, 'classes' | 'imageShape' | 'normalization'>) => NetworkSpec,
@@ -37,7 +39,7 @@ export async function buildPublished(
 }
 
 /** A specification that holds together. @throws InputError with its place in the manifest */
-function wholeSpec(make: () => NetworkSpec, where: string): NetworkSpec {
+export function wholeSpec(make: () => NetworkSpec, where: string): NetworkSpec {
   try {
     const spec = make();
     inferShapes(spec);

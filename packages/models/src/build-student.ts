@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Random, Student } from '@retort/core';
-import { countNetwork, inferShapes, ruleOf, type NetworkSpec } from './network-spec.js';
+import { countNetwork, inferShapes, inputShapes, ruleOf, type NetworkSpec } from './network-spec.js';
 
 /**
  * Builds a network from its specification. Initial values are drawn on the host, layer by layer in the order of the
@@ -15,12 +15,16 @@ export function buildStudent(
   values?: ReadonlyMap<string, Float32Array[]>,
 ): Student {
   const shapes = inferShapes(spec);
-  const tensors = new Map([['image', tf.input({ shape: spec.imageShape, name: 'image' })]]);
+  const inputs = Object.entries(inputShapes(spec)).map(([name, shape]): [string, tf.SymbolicTensor] => [
+    name,
+    tf.input({ shape, name, dtype: name === 'tokens' ? 'int32' : 'float32' }),
+  ]);
+  const tensors = new Map(inputs);
   for (const { name, from, config } of spec.layers) {
     const rule = ruleOf(config);
     const layer = rule.build(config, name);
-    const inputs = from.map((source) => tensors.get(source)!);
-    tensors.set(name, layer.apply(inputs.length === 1 ? inputs[0] : inputs) as tf.SymbolicTensor);
+    const given = from.map((source) => tensors.get(source)!);
+    tensors.set(name, layer.apply(given.length === 1 ? given[0] : given) as tf.SymbolicTensor);
     const initial = values?.get(name) ?? rule.initialValues?.(config, shapes.get(from[0])!, random);
     if (initial) {
       tf.tidy(() => layer.setWeights(initial.map((data, i) => tf.tensor(data, layer.weights[i].shape as number[]))));
@@ -28,8 +32,13 @@ export function buildStudent(
   }
   const outputs = Object.entries(spec.outputs);
   return {
-    model: tf.model({ inputs: tensors.get('image')!, outputs: outputs.map(([, layer]) => tensors.get(layer)!), name }),
+    model: tf.model({
+      inputs: inputs.map(([, tensor]) => tensor),
+      outputs: outputs.map(([, layer]) => tensors.get(layer)!),
+      name,
+    }),
     offers: Object.fromEntries(outputs.map(([output, layer]) => [output, shapes.get(layer)!])),
+    ...(spec.blocks && { blocks: spec.blocks }),
     ...countNetwork(spec),
   };
 }

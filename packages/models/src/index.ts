@@ -1,6 +1,7 @@
 import { definePlugin } from '@retort/core';
 import { cait } from './cait.js';
 import { cifarResnet } from './cifar-resnet.js';
+import { clip } from './clip.js';
 import { deit } from './deit.js';
 import { layersModelStudent } from './layers-model-student.js';
 import { registerLayers } from './layers/register-layers.js';
@@ -15,6 +16,9 @@ import { wideResnet } from './wide-resnet.js';
 export { buildStudent } from './build-student.js';
 export { cait, caitSpec } from './cait.js';
 export { cifarResnet, cifarResnetSpec } from './cifar-resnet.js';
+export { clip, clipSizes } from './clip.js';
+export { clipNormalization, clipSpec } from './clip-spec.js';
+export type { ClipSettings, TowerSizes } from './clip-spec.js';
 export { convNorm, convNormRelu, depthwiseNorm } from './conv-norm.js';
 export { deit, deitSpec } from './deit.js';
 export { dropPathNoise } from './drop-path-noise.js';
@@ -26,6 +30,8 @@ export { registerLayers } from './layers/register-layers.js';
 export { mobilenetV2, mobilenetV2Spec } from './mobilenet-v2.js';
 export { countNetwork, inferShapes } from './network-spec.js';
 export type { LayerSpec, NetworkSpec } from './network-spec.js';
+export { openClip } from './open-clip.js';
+export type { OpenClipOptions, OpenedClip } from './open-clip.js';
 export { readPublishedWeights } from './published-weights.js';
 export { regnet, regnetSpec } from './regnet.js';
 export { resnet, resnetForm, resnetSpec } from './resnet.js';
@@ -42,7 +48,7 @@ export const plugin = definePlugin({
   register(registry) {
     registerLayers();
     registry.add(cifarResnet).add(wideResnet).add(regnet).add(mobilenetV2).add(shufflenetV2).add(vgg);
-    registry.add(resnet).add(deit).add(cait);
+    registry.add(resnet).add(deit).add(cait).add(clip);
     registry.add(smallCnn).add(layersModelStudent);
   },
 });

@@ -17,7 +17,8 @@ export interface WeightRule {
 
 /**
  * Where published tensors lie otherwise: `dense` [out, in] for [in, out]; `conv` [out, in, h, w] for [h, w, in, out]; `token` [1, 1, D]
- * for [D]; `positions` [1, N, D] for [N, D], on a grid that may be another one.
+ * for [D]; `positions` [1, N, D] for [N, D], on a grid that may be another one, or more of them. Leading axes of length one never
+ * matter.
  */
 export type WeightLayout = 'dense' | 'conv' | 'token' | 'positions';
 
@@ -26,7 +27,7 @@ export interface LayerRule<C> {
   outputShape(config: C, inputs: Shape[]): Shape;
   /** In the order of the layer's weights; none for those of `normalize`. */
   weights?(config: C, input: Shape): WeightRule[];
-  /** Of one image. */
+  /** Of one image, or one text. */
   macs?(config: C, inputs: Shape[], output: Shape): number;
   /** The tfjs layer. Its initializers draw nothing: see `initialValues`. */
   build(config: C, name: string): tf.layers.Layer;

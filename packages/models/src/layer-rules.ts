@@ -41,8 +41,8 @@ type ImageLayerConfig =
   /** Stride `size` and `same` padding unless told. */
   | { type: 'max-pool'; size: number; stride?: number; padding?: 'same' | 'valid' }
   | { type: 'global-average-pool' }
-  /** Of the last axis. It starts as PyTorch's linear layers do, or from N(0, deviation²) and no bias. */
-  | { type: 'dense'; units: number; deviation?: number };
+  /** Of the last axis. It starts as PyTorch's linear layers do, or from N(0, deviation²) and biases of 0. */
+  | { type: 'dense'; units: number; bias?: boolean; deviation?: number };
 
 /** A new type is a member of LayerConfig and a rule here, or in `tokenLayerRules`. */
 export const layerRules: { [T in LayerConfig['type']]: LayerRule<Extract<LayerConfig, { type: T }>> } = {
@@ -220,20 +220,23 @@ export const layerRules: { [T in LayerConfig['type']]: LayerRule<Extract<LayerCo
 
   dense: {
     outputShape: ({ units }, [input]) => [...input.slice(0, -1), units],
-    weights: ({ units }, input) => [
+    weights: ({ units, bias = true }, input) => [
       { shape: [input.at(-1)!, units], published: '.weight', layout: 'dense' },
-      { shape: [units], published: '.bias' },
+      ...(bias ? [{ shape: [units], published: '.bias' }] : []),
     ],
     macs: (_, [input], output) => sizeOf(output) * input.at(-1)!,
-    build: ({ units }, name) => tf.layers.dense({ name, units, kernelInitializer: 'zeros', biasInitializer: 'zeros' }),
+    build: ({ units, bias = true }, name) =>
+      tf.layers.dense({ name, units, useBias: bias, kernelInitializer: 'zeros', biasInitializer: 'zeros' }),
     // PyTorch's default for linear layers: both U(±1 / √fan_in)
-    initialValues: ({ units, deviation }, input, random) => {
+    initialValues: ({ units, bias = true, deviation }, input, random) => {
       const inputs = input.at(-1)!;
-      if (deviation !== undefined) return [normalValues(random, inputs * units, deviation), new Float32Array(units)];
+      if (deviation !== undefined) {
+        return [normalValues(random, inputs * units, deviation), ...(bias ? [new Float32Array(units)] : [])];
+      }
       const bound = 1 / Math.sqrt(inputs);
       const draw = (size: number) =>
         random.fill(new Float32Array(size), 'uniform').map((value) => (2 * value - 1) * bound);
-      return [draw(inputs * units), draw(units)];
+      return [draw(inputs * units), ...(bias ? [draw(units)] : [])];
     },
   },
 };

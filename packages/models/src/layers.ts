@@ -3,13 +3,18 @@
  */
 import { registerLayers } from './layers/register-layers.js';
 
+export { boxCorners } from './layers/box-corners.js';
 export { classToken } from './layers/class-token.js';
 export { dropPath } from './layers/drop-path.js';
 export type { DropPathConfig } from './layers/drop-path.js';
+export { endTokenPool } from './layers/end-token-pool.js';
+export type { EndTokenPoolConfig } from './layers/end-token-pool.js';
 export { layerNorm } from './layers/layer-norm.js';
 export type { LayerNormConfig } from './layers/layer-norm.js';
 export { layerScale } from './layers/layer-scale.js';
 export { learnedPositions } from './layers/learned-positions.js';
+export { logitScale } from './layers/logit-scale.js';
+export { quickGelu } from './layers/quick-gelu.js';
 export { tokenAttention } from './layers/token-attention.js';
 export type { TokenAttentionConfig } from './layers/token-attention.js';
 export { tokenSlice } from './layers/token-slice.js';

@@ -6,7 +6,7 @@ import { layerRules, sizeOf, type LayerConfig } from './layer-rules.js';
 export interface LayerSpec {
   /** Unique in the network; weights are keyed by it. */
   name: string;
-  /** Names of earlier layers, or `image`. */
+  /** Names of earlier layers, or of inputs: `image`, and `tokens` where there are texts. */
   from: string[];
   config: LayerConfig;
   /** What the layer is called in published weights; absent where none are read. */
@@ -17,15 +17,25 @@ export interface LayerSpec {
 export interface NetworkSpec {
   /** [H, W, channels] of `image`, the input. */
   imageShape: [number, number, number];
+  /** N of the other input, `tokens` [N] int32; absent where no texts are read. */
+  contextLength?: number;
   /** In an order in which every layer stands after those it reads. */
   layers: LayerSpec[];
   /** Layer names by output name, in the order of the model's outputs. */
   outputs: Record<string, string>;
+  /** Layers that end a stage or block of the image encoder, from first to last: see `Student.blocks`. */
+  blocks?: string[];
 }
 
-/** Shapes without the batch axis, by layer name; `image` among them. */
-export function inferShapes({ imageShape, layers }: NetworkSpec): Map<string, Shape> {
-  const shapes = new Map<string, Shape>([['image', imageShape]]);
+/** Inputs by name, without the batch axis. */
+export function inputShapes({ imageShape, contextLength }: NetworkSpec): Record<string, Shape> {
+  return { image: imageShape, ...(contextLength !== undefined && { tokens: [contextLength] }) };
+}
+
+/** Shapes without the batch axis, by layer name; those of the inputs among them. */
+export function inferShapes(spec: NetworkSpec): Map<string, Shape> {
+  const { layers } = spec;
+  const shapes = new Map<string, Shape>(Object.entries(inputShapes(spec)));
   for (const { name, from, config } of layers) {
     if (shapes.has(name)) throw new InputError(`two layers are called "${name}"`);
     const inputs = from.map((source) => {
@@ -39,7 +49,7 @@ export function inferShapes({ imageShape, layers }: NetworkSpec): Map<string, Sh
 }
 
 /**
- * Trainable parameters, and multiply-accumulates of one image: those of convolutions, dense layers and the products of attention.
+ * Trainable parameters, and multiply-accumulates of one image, and of one text where they are read: those of convolutions, dense layers and the products of attention.
  * Nothing is allocated.
  */
 export function countNetwork(spec: NetworkSpec): { parameters: number; macs: number } {

@@ -12,43 +12,8 @@ import { deit, deitSpec } from './deit.js';
 import { countNetwork, type NetworkSpec } from './network-spec.js';
 import { readPublishedWeights } from './published-weights.js';
 import { resnetSpec } from './resnet.js';
+import { references, sizeOf, tensor, tensorsOf } from './test-support/published-files.js';
 import { studentContext } from './test-support/student-context.js';
-
-interface Reference {
-  imageShape: [number, number, number];
-  tensors: Record<string, number[]>;
-  outputs: Record<string, number[]>;
-}
-
-/** What PyTorch computes: see published_reference.py. */
-const references = JSON.parse(
-  readFileSync(new URL('test-support/published-reference.json', import.meta.url), 'utf8'),
-) as Record<string, Reference>;
-
-const sizeOf = (shape: number[]) => shape.reduce((a, b) => a * b, 1);
-
-/** Numbers in [−1, 1) that follow from a name, as in published_reference.py. */
-function noise(name: string, size: number): Float64Array {
-  const seed = Array.from(name, (c, i) => (i + 1) * c.charCodeAt(0)).reduce((a, b) => a + b) % 997;
-  return Float64Array.from({ length: size }, (_, k) => {
-    const value = Math.sin(seed + 12.9898 * k) * 43758.5453;
-    return 2 * (value - Math.floor(value)) - 1;
-  });
-}
-
-function tensor(name: string, shape: number[]): HostTensor {
-  const drawn = noise(name, sizeOf(shape));
-  const scaled = (offset: number, factor: number) => Float32Array.from(drawn, (value) => offset + factor * value);
-  if (name.endsWith('num_batches_tracked')) return { data: Int32Array.of(7), shape };
-  if (name.endsWith('running_var')) return { data: scaled(1, 0.5), shape };
-  if (shape.length === 1) {
-    return { data: scaled(name.endsWith('.weight') ? 1 : name.includes('gamma') ? 0.5 : 0, 0.2), shape };
-  }
-  return { data: scaled(0, Math.sqrt(3 / (name.endsWith('.weight') ? sizeOf(shape.slice(1)) : 4))), shape };
-}
-
-const tensorsOf = ({ tensors }: Reference) =>
-  Object.fromEntries(Object.entries(tensors).map(([name, shape]) => [name, tensor(name, shape)]));
 
 const classes = Array.from({ length: 5 }, (_, i) => `class ${i}`);
 const settings = { classes, normalization: imagenetNormalization };

@@ -1,11 +1,15 @@
 import * as tf from '@tensorflow/tfjs';
 import { InputError } from '@retort/core';
 import { type LayerRule, normalValues } from './layer-rule.js';
+import { boxCorners } from './layers/box-corners.js';
 import { classToken } from './layers/class-token.js';
 import { dropPath } from './layers/drop-path.js';
+import { endTokenPool } from './layers/end-token-pool.js';
 import { layerNorm } from './layers/layer-norm.js';
 import { layerScale } from './layers/layer-scale.js';
 import { learnedPositions } from './layers/learned-positions.js';
+import { logitScale } from './layers/logit-scale.js';
+import { quickGelu } from './layers/quick-gelu.js';
 import { tokenAttention } from './layers/token-attention.js';
 import { tokenSlice } from './layers/token-slice.js';
 
@@ -13,14 +17,27 @@ import { tokenSlice } from './layers/token-slice.js';
 export type TokenLayerConfig =
   /** x · Φ(x), by the error function (Hendrycks & Gimpel 2016). */
   | { type: 'gelu' }
+  /** x · σ(1.702 x), as in CLIP. */
+  | { type: 'quick-gelu' }
   /** Over the last axis (Ba et al. 2016). */
   | { type: 'layer-norm'; epsilon: number }
-  /** Of [N, 3D], which holds query, key and value, or of the three apart. Talking heads: mixed before and after the softmax. */
-  | { type: 'attention'; heads: number; talkingHeads?: boolean }
+  /**
+   * Of [N, 3D], which holds query, key and value, or of the three apart. Talking heads: mixed before and after the softmax. Causal:
+   * a token sees none that comes after it.
+   */
+  | { type: 'attention'; heads: number; talkingHeads?: boolean; causal?: boolean }
   /** One learned token, [1, D]; reads tokens for their width. */
-  | { type: 'class-token' }
-  /** Adds what was learned for every place: `before` tokens, then those of a grid of patches. */
-  | { type: 'positions'; grid: [number, number]; before: number }
+  | { type: 'class-token'; deviation?: number }
+  /** Adds what was learned for every place: `before` tokens, then those of a grid of patches; without a grid, those of a text. */
+  | { type: 'positions'; grid?: [number, number]; before?: number; deviation?: number }
+  /** Of ids [N], a learned token each, [N, D]. */
+  | { type: 'token-embedding'; vocabularySize: number; width: number }
+  /** Of tokens [N, D] and their ids [N], the token where `endToken` first stands, [D]. */
+  | { type: 'end-token-pool'; endToken: number }
+  /** exp of a learned number, a scalar; reads anything. */
+  | { type: 'logit-scale' }
+  /** Four numbers as left, top, right, bottom. */
+  | { type: 'box-corners' }
   /** A factor per channel (Touvron et al. 2021, §2). */
   | { type: 'layer-scale'; initial: number }
   /** `count` tokens from the one at `start`, or all from there. */
@@ -35,6 +52,11 @@ export const tokenLayerRules: { [T in TokenLayerConfig['type']]: LayerRule<Extra
   gelu: {
     outputShape: (_, [input]) => input,
     build: (_, name) => tf.layers.activation({ name, activation: 'gelu' }),
+  },
+
+  'quick-gelu': {
+    outputShape: (_, [input]) => input,
+    build: (_, name) => quickGelu({ name }),
   },
 
   'layer-norm': {
@@ -66,7 +88,8 @@ export const tokenLayerRules: { [T in TokenLayerConfig['type']]: LayerRule<Extra
       const pairs = queries * inputs.at(-1)![0];
       return pairs * 2 * width + (talkingHeads ? pairs * 2 * heads ** 2 : 0);
     },
-    build: ({ heads, talkingHeads = false }, name) => tokenAttention({ name, heads, talkingHeads }),
+    build: ({ heads, talkingHeads = false, causal = false }, name) =>
+      tokenAttention({ name, heads, talkingHeads, causal }),
     initialValues: ({ heads, talkingHeads }, _, random) =>
       talkingHeads
         ? [0, 1].flatMap(() => [normalValues(random, heads ** 2, initialDeviation), new Float32Array(heads)])
@@ -77,14 +100,44 @@ export const tokenLayerRules: { [T in TokenLayerConfig['type']]: LayerRule<Extra
     outputShape: (_, [[, width]]) => [1, width],
     weights: (_, [, width]) => [{ shape: [width], published: '', layout: 'token' }],
     build: (_, name) => classToken({ name }),
-    initialValues: (_, [, width], random) => [normalValues(random, width, initialDeviation)],
+    initialValues: ({ deviation = initialDeviation }, [, width], random) => [normalValues(random, width, deviation)],
   },
 
   positions: {
     outputShape: (_, [input]) => input,
     weights: (_, input) => [{ shape: input, published: '', layout: 'positions' }],
     build: (_, name) => learnedPositions({ name }),
-    initialValues: (_, [tokens, width], random) => [normalValues(random, tokens * width, initialDeviation)],
+    initialValues: ({ deviation = initialDeviation }, [tokens, width], random) => [
+      normalValues(random, tokens * width, deviation),
+    ],
+  },
+
+  'token-embedding': {
+    outputShape: ({ width }, [[places]]) => [places, width],
+    weights: ({ vocabularySize, width }) => [{ shape: [vocabularySize, width], published: '.weight' }],
+    build: ({ vocabularySize, width }, name) =>
+      tf.layers.embedding({ name, inputDim: vocabularySize, outputDim: width, embeddingsInitializer: 'zeros' }),
+    initialValues: ({ vocabularySize, width }, _, random) => [
+      normalValues(random, vocabularySize * width, initialDeviation),
+    ],
+  },
+
+  'end-token-pool': {
+    outputShape: (_, [[, width]]) => [width],
+    build: ({ endToken }, name) => endTokenPool({ name, endToken }),
+  },
+
+  'logit-scale': {
+    outputShape: () => [],
+    weights: () => [{ shape: [], published: '' }],
+    build: (_, name) => logitScale({ name }),
+    // Radford et al. 2021, §2.5: a temperature of 0.07
+    initialValues: () => [Float32Array.of(Math.log(1 / 0.07))],
+  },
+
+  'box-corners': {
+    outputShape: (_, [input]) => input,
+    build: (_, name) => boxCorners({ name }),
   },
 
   'layer-scale': {

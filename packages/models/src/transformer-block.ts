@@ -1,14 +1,22 @@
 import { initialDeviation } from './token-layer-rules.js';
 import type { LayerSpec } from './network-spec.js';
 
-/** ε of every layer norm, as in DeiT and CaiT. */
-export const epsilon = 1e-6;
+/** ε of layer norms in DeiT and CaiT. */
+const defaultEpsilon = 1e-6;
 
 export interface TransformerBlockOptions {
   /** D. */
   width: number;
   heads: number;
   talkingHeads?: boolean;
+  /** A token sees none that comes after it. */
+  causal?: boolean;
+  /** Between the dense layers of the second branch; `gelu` unless told. */
+  activation?: 'gelu' | 'quick-gelu';
+  /** ε of the layer norms, 1e-6 unless told. */
+  epsilon?: number;
+  /** Spread of what dense layers start from, 0.02 unless told: query, key and value; the hidden layer; the last of either branch. */
+  deviations?: { attention: number; hidden: number; last: number };
   /** What the factors of both branches start from; without it there are none. */
   layerScale?: number;
   /** Probability in training that a sample goes around a branch. */
@@ -22,17 +30,17 @@ export interface TransformerBlockOptions {
  * `NAME_mlp_add`.
  */
 export function transformerBlock(name: string, from: string, options: TransformerBlockOptions): LayerSpec[] {
-  const { width, heads, talkingHeads, published } = options;
+  const { width, heads, talkingHeads, causal, epsilon, deviations, published } = options;
   return [
-    norm(`${name}_norm1`, from, `${published}.norm1`),
-    dense(`${name}_qkv`, `${name}_norm1`, 3 * width, `${published}.attn.qkv`),
+    norm(`${name}_norm1`, from, `${published}.norm1`, epsilon),
+    dense(`${name}_qkv`, `${name}_norm1`, 3 * width, `${published}.attn.qkv`, deviations?.attention),
     {
       name: `${name}_attention`,
       from: [`${name}_qkv`],
-      config: { type: 'attention', heads, talkingHeads },
+      config: { type: 'attention', heads, talkingHeads, causal },
       published: `${published}.attn`,
     },
-    dense(`${name}_projection`, `${name}_attention`, width, `${published}.attn.proj`),
+    dense(`${name}_projection`, `${name}_attention`, width, `${published}.attn.proj`, deviations?.last),
     ...branchEnd(`${name}_attention`, `${name}_projection`, from, options, 1),
     ...mlpBranch(name, `${name}_attention_add`, options),
   ];
@@ -72,12 +80,12 @@ export function classAttentionBlock(
 
 /** x + mlp(norm(x)); the last layer is `NAME_mlp_add`. */
 function mlpBranch(name: string, from: string, options: TransformerBlockOptions): LayerSpec[] {
-  const { width, published } = options;
+  const { width, activation = 'gelu', epsilon, deviations, published } = options;
   return [
-    norm(`${name}_norm2`, from, `${published}.norm2`),
-    dense(`${name}_hidden`, `${name}_norm2`, 4 * width, `${published}.mlp.fc1`),
-    { name: `${name}_gelu`, from: [`${name}_hidden`], config: { type: 'gelu' } },
-    dense(`${name}_output`, `${name}_gelu`, width, `${published}.mlp.fc2`),
+    norm(`${name}_norm2`, from, `${published}.norm2`, epsilon),
+    dense(`${name}_hidden`, `${name}_norm2`, 4 * width, `${published}.mlp.fc1`, deviations?.hidden),
+    { name: `${name}_gelu`, from: [`${name}_hidden`], config: { type: activation } },
+    dense(`${name}_output`, `${name}_gelu`, width, `${published}.mlp.fc2`, deviations?.last),
     ...branchEnd(`${name}_mlp`, `${name}_output`, from, options, 2),
   ];
 }
@@ -108,10 +116,10 @@ function branchEnd(
 }
 
 /** Layer norm. */
-export function norm(name: string, from: string, published: string): LayerSpec {
+export function norm(name: string, from: string, published?: string, epsilon = defaultEpsilon): LayerSpec {
   return { name, from: [from], config: { type: 'layer-norm', epsilon }, published };
 }
 
-function dense(name: string, from: string, units: number, published: string): LayerSpec {
-  return { name, from: [from], config: { type: 'dense', units, deviation: initialDeviation }, published };
+function dense(name: string, from: string, units: number, published: string, deviation = initialDeviation): LayerSpec {
+  return { name, from: [from], config: { type: 'dense', units, deviation }, published };
 }

@@ -36,25 +36,35 @@ export function patchGrid([height, width]: readonly number[], patchSize: number)
   return [height / patchSize, width / patchSize];
 }
 
+interface PatchOptions extends Pick<StudentContext, 'normalization'> {
+  patchSize: number;
+  width: number;
+  bias?: boolean;
+  /** What the convolution starts from. */
+  deviation?: number;
+  /** What the convolution is called in published weights. */
+  published?: string;
+}
+
 /** Normalized pixels cut into patches, a token each: the last layer is `patches`, [N, D]. */
 export function patchTokens(
   [rows, columns]: [number, number],
-  { patchSize, width, normalization }: { patchSize: number; width: number } & Pick<StudentContext, 'normalization'>,
+  {
+    patchSize,
+    width,
+    normalization,
+    bias = true,
+    deviation = initialDeviation,
+    published = 'patch_embed.proj',
+  }: PatchOptions,
 ): LayerSpec[] {
   return [
     { name: 'normalize', from: ['image'], config: { type: 'normalize', ...normalization } },
     {
       name: 'patch_conv',
       from: ['normalize'],
-      config: {
-        type: 'conv',
-        filters: width,
-        size: patchSize,
-        stride: patchSize,
-        bias: true,
-        deviation: initialDeviation,
-      },
-      published: 'patch_embed.proj',
+      config: { type: 'conv', filters: width, size: patchSize, stride: patchSize, bias, deviation },
+      published,
     },
     { name: 'patches', from: ['patch_conv'], config: { type: 'reshape', shape: [rows * columns, width] } },
   ];

@@ -6,6 +6,8 @@ export interface TokenAttentionConfig {
   heads: number;
   /** Mixes the heads before and after the softmax (Shazeer et al. 2020). */
   talkingHeads?: boolean;
+  /** A query sees the keys up to its own place only; there are as many of both. */
+  causal?: boolean;
 }
 
 /**
@@ -18,12 +20,14 @@ export class TokenAttention extends tf.layers.Layer {
   static readonly className = 'TokenAttention';
   readonly #heads: number;
   readonly #talkingHeads: boolean;
+  readonly #causal: boolean;
   #mixing: tf.LayerVariable[] = [];
 
   constructor(config: TokenAttentionConfig) {
     super(config);
     this.#heads = config.heads;
     this.#talkingHeads = config.talkingHeads ?? false;
+    this.#causal = config.causal ?? false;
   }
 
   override build(): void {
@@ -44,7 +48,7 @@ export class TokenAttention extends tf.layers.Layer {
       const [heads, batch, queries, depth] = query.shape;
       // Heads first, so that mixing them is one matrix product.
       const scores = this.#mixed(tf.matMul(query.mul(1 / Math.sqrt(depth)), key, false, true), 0);
-      const shares = this.#mixed(tf.softmax(scores), 1);
+      const shares = this.#mixed(tf.softmax(this.#causal ? scores.add(later(queries)) : scores), 1);
       return tf
         .matMul(shares, value)
         .transpose([1, 2, 0, 3])
@@ -77,8 +81,14 @@ export class TokenAttention extends tf.layers.Layer {
   }
 
   override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), heads: this.#heads, talkingHeads: this.#talkingHeads };
+    return { ...super.getConfig(), heads: this.#heads, talkingHeads: this.#talkingHeads, causal: this.#causal };
   }
+}
+
+/** [N, N]: what a score loses whose key stands after its query. Finite, and its share is still exactly 0. */
+function later(tokens: number): tf.Tensor2D {
+  const places = tf.range(0, tokens);
+  return places.expandDims(0).greater(places.expandDims(1)).cast('float32').mul(-1e9) as tf.Tensor2D;
 }
 
 /** {@link TokenAttention}. */

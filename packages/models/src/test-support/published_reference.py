@@ -1,4 +1,4 @@
-"""Small networks of torchvision's and timm's forms in plain PyTorch, for published-weights.test.ts.
+"""Small networks of torchvision's, timm's and CLIP's forms in plain PyTorch, for published-weights.test.ts and open-clip.test.ts.
 
 Written from the papers and the published names of the tensors; needs torch alone. Weights and pixels follow from their names and
 places, so that only names, shapes and results are stored:
@@ -161,6 +161,107 @@ def vision_transformer(w, x, form, width, depth, heads, patch, side, classes):
     return {"logits": logits, "embedding": x[:, 0], "featureMap": x[:, 1:].reshape(batch, *grid, width), "tokens": x}
 
 
+def interpolated(positions, side, grid):
+    """Learned for a class token and a square grid, used on another one: [1 + rows * columns, D]."""
+    of_grid = positions[1:].reshape(1, side, side, -1).permute(0, 3, 1, 2)
+    of_grid = F.interpolate(of_grid, size=grid, mode="bicubic", align_corners=False)
+    return torch.cat((positions[:1], of_grid[0].permute(1, 2, 0).flatten(0, 1)))
+
+
+class OpenClipNames:
+    """What open_clip calls its tensors, and how they lie."""
+
+    image, text = "visual.transformer.resblocks", "transformer.resblocks"
+    norms, hidden, output = ("ln_1", "ln_2"), "mlp.c_fc", "mlp.c_proj"
+    patch, token, positions = "visual.conv1.weight", "visual.class_embedding", "visual.positional_embedding"
+    before, after, words, places, last = "visual.ln_pre", "visual.ln_post", "token_embedding.weight", "positional_embedding", "ln_final"
+    out = "attn.out_proj"
+
+    @staticmethod
+    def attention(w, name, width):
+        return w(f"{name}.attn.in_proj_weight", 3 * width, width), w(f"{name}.attn.in_proj_bias", 3 * width)
+
+    @staticmethod
+    def project(w, x, units, tower):
+        return x @ w("visual.proj" if tower == "image" else "text_projection", x.shape[-1], units)
+
+    @staticmethod
+    def buffers(w, places, patches):
+        w.shapes["attn_mask"] = [places, places]
+
+
+class HuggingFaceNames:
+    """What Hugging Face calls its tensors, and how they lie."""
+
+    image, text = "vision_model.encoder.layers", "text_model.encoder.layers"
+    norms, hidden, output = ("layer_norm1", "layer_norm2"), "mlp.fc1", "mlp.fc2"
+    patch, token = (f"vision_model.embeddings.{x}" for x in ("patch_embedding.weight", "class_embedding"))
+    positions, before, after = "vision_model.embeddings.position_embedding.weight", "vision_model.pre_layrnorm", "vision_model.post_layernorm"
+    words, places = (f"text_model.embeddings.{x}_embedding.weight" for x in ("token", "position"))
+    last, out = "text_model.final_layer_norm", "self_attn.out_proj"
+
+    @staticmethod
+    def attention(w, name, width):
+        parts = [f"{name}.self_attn.{part}_proj" for part in "qkv"]
+        return torch.cat([w(f"{p}.weight", width, width) for p in parts]), torch.cat([w(f"{p}.bias", width) for p in parts])
+
+    @staticmethod
+    def project(w, x, units, tower):
+        return F.linear(x, w("visual_projection.weight" if tower == "image" else "text_projection.weight", units, x.shape[-1]))
+
+    @staticmethod
+    def buffers(w, places, patches):
+        w.shapes["vision_model.embeddings.position_ids"] = [1, patches]
+        w.shapes["text_model.embeddings.position_ids"] = [1, places]
+
+
+def clip_blocks(w, names, prefix, x, depth, heads, mask, activation):
+    """x: [N, B, D], through the attention of torch itself."""
+    width = x.shape[-1]
+
+    def norm(name, x):
+        return F.layer_norm(x, (width,), w(f"{name}.weight", width), w(f"{name}.bias", width), 1e-5)
+
+    for i in range(depth):
+        name = f"{prefix}.{i}"
+        u = norm(f"{name}.{names.norms[0]}", x)
+        kernel, bias = names.attention(w, name, width)
+        out = w(f"{name}.{names.out}.weight", width, width), w(f"{name}.{names.out}.bias", width)
+        y, _ = F.multi_head_attention_forward(
+            u, u, u, width, heads, kernel, bias, None, None, False, 0.0, *out, training=False, need_weights=False, attn_mask=mask
+        )
+        x = x + y
+        u = linear(w, f"{name}.{names.hidden}", norm(f"{name}.{names.norms[1]}", x), 4 * width)
+        u = u * torch.sigmoid(1.702 * u) if activation == "quick-gelu" else F.gelu(u)
+        x = x + linear(w, f"{name}.{names.output}", u, width)
+    return x, norm
+
+
+def clip(w, x, names, activation, width, depth, heads, patch, side, text, embedding, vocabulary, places, tokens):
+    x = F.conv2d(x, w(names.patch, width, 3, patch, patch), None, patch)
+    grid = x.shape[2:]
+    x = x.flatten(2).permute(2, 0, 1)
+    x = torch.cat((w(names.token, width).expand(1, x.shape[1], -1), x))
+    x = x + interpolated(w(names.positions, 1 + side**2, width), side, grid).unsqueeze(1)
+    x = F.layer_norm(x, (width,), w(f"{names.before}.weight", width), w(f"{names.before}.bias", width), 1e-5)
+    x, norm = clip_blocks(w, names, names.image, x, depth, heads, None, activation)
+    image = names.project(w, norm(names.after, x[0]), embedding, "image")
+
+    ids = torch.tensor(tokens)
+    count = ids.shape[1]
+    y = F.embedding(ids, w(names.words, vocabulary, text["width"])) + w(names.places, places, text["width"])[:count]
+    mask = torch.full((count, count), float("-inf"), dtype=torch.float64).triu(1)
+    y, norm = clip_blocks(w, names, names.text, y.permute(1, 0, 2), text["depth"], text["heads"], mask, activation)
+    ends = [row.index(vocabulary - 1) for row in tokens]
+    y = torch.stack([norm(names.last, y)[end, i] for i, end in enumerate(ends)])
+    names.buffers(w, places, 1 + side**2)
+    return {
+        "imageEmbedding": image,
+        "textEmbedding": names.project(w, y, embedding, "text"),
+        "logitScale": w("logit_scale").exp().reshape(1),
+    }
+
+
 def result(network, size, options):
     weights = Weights()
     outputs = network(weights, image(2, *size), **options)
@@ -174,11 +275,17 @@ def result(network, size, options):
 
 CNN = {"depths": [2, 1], "width": 8, "classes": 5}
 VIT = {"width": 12, "depth": 2, "heads": 3, "patch": 4, "classes": 5}
+CLIP = {
+    **{"width": 12, "depth": 2, "heads": 3, "patch": 4, "side": 4, "text": {"width": 8, "depth": 2, "heads": 2}},
+    **{"embedding": 6, "vocabulary": 20, "places": 8, "tokens": [[18, 3, 7, 2, 19, 0], [18, 19, 19, 19, 5, 19], [18, 5, 5, 9, 1, 19]]},
+}
 NETWORKS = {
     "basic": (residual_network, (32, 24), {**CNN, "bottleneck": False, "inner": 1, "groups": 1}),
     "bottleneck": (residual_network, (32, 24), {**CNN, "bottleneck": True, "inner": 1, "groups": 1}),
     "resnext": (residual_network, (32, 24), {**CNN, "bottleneck": True, "inner": 2, "groups": 4}),
     "deit": (vision_transformer, (12, 20), {**VIT, "form": "deit", "side": 4}),
+    "clip-open-clip": (clip, (12, 20), {**CLIP, "names": OpenClipNames, "activation": "quick-gelu"}),
+    "clip-hugging-face": (clip, (12, 20), {**CLIP, "names": HuggingFaceNames, "activation": "gelu"}),
     "cait": (vision_transformer, (12, 20), {**VIT, "form": "cait", "side": 2}),
 }
 
