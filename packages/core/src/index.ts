@@ -16,6 +16,8 @@ export { decodeFloat16, encodeFloat16 } from './float16.js';
 export { isHostTensor } from './host-tensor.js';
 export type { HostTensor, Stateful, StateTree } from './host-tensor.js';
 export type { Loss, LossContext, LossValue } from './loss.js';
+export { createLossTerms } from './loss-terms.js';
+export type { LossTerm } from './loss-terms.js';
 export { loadPlugins } from './load-plugins.js';
 export type { ResolvedManifest } from './manifest.js';
 export { manifestJsonSchema } from './manifest-json-schema.js';

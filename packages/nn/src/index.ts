@@ -25,7 +25,11 @@ export { resizeFeatureMap } from './resize.js';
 export { constant, cosine, multiStep, oneCycle, schedules } from './schedule.js';
 export type { Schedule, ScheduleContext } from './schedule.js';
 export { createSgd, sgd } from './sgd.js';
+export { createStepLog } from './step-log.js';
+export type { StepLog, StepRecord } from './step-log.js';
 export { stopGradient, untaped } from './stop-gradient.js';
+export { batchArguments, batchFrom, group, mapValues, ungroup } from './tensor-groups.js';
+export { trainableParameters } from './trainable-parameters.js';
 export { unitRows } from './unit-rows.js';
 
 /** Optimizers and schedules. */

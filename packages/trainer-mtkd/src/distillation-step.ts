@@ -1,23 +1,25 @@
-import type { Batch, Head, StepInputs, Student, Weighting } from '@retort/core';
+import type { Batch, LossTerm, StepInputs, Student, Weighting } from '@retort/core';
 import {
+  batchArguments,
+  batchFrom,
   batchTensors,
   type BoundOptimizer,
   compile,
   forward,
   gradientsWithAux,
-  namedWeights,
-  type NamedWeights,
+  group,
+  mapValues,
+  type StepLog,
   type TensorMap,
   toTensor,
+  ungroup,
   untaped,
 } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { type EvaluatedTerms, evaluateTerms } from './distillation-view.js';
 import { type HeldOut, measureLookAhead } from './look-ahead.js';
-import type { LossTerm } from './loss-terms.js';
-import type { StepLog } from './step-log.js';
-import { batchArguments, batchFrom, group, mapValues, ungroup } from './step-tensors.js';
 import type { StudentAverage } from './student-average.js';
+import type { WeightLog, WeightsOfBatch } from './weight-log.js';
 
 /** All that a step works on. */
 export interface StepParts {
@@ -30,6 +32,7 @@ export interface StepParts {
   frozen: Record<string, tf.Variable>;
   teacherCount: number;
   log: StepLog;
+  weightLog: WeightLog;
   /** Follows the student, where the run has one. */
   average?: StudentAverage;
   verifyReplay: number;
@@ -41,21 +44,6 @@ export interface TrainingStepInputs extends StepInputs {
   heldOut?: Batch;
 }
 
-/** Trainable parameters of the student and of the losses' adapters, by `student/…` and `losses/TERM/TEACHER/…`. */
-export function trainableParameters(student: Student, terms: readonly LossTerm[], teacherIds: string[]): NamedWeights {
-  const weights = namedWeights(student.model);
-  const prefixed = (prefix: string, variables: Record<string, tf.Variable> = {}) =>
-    Object.entries(variables).map(([key, variable]) => [`${prefix}/${key}`, variable] as const);
-  const ofLosses = (which: 'variables' | 'state') =>
-    terms.flatMap(({ id, losses, head }) =>
-      losses.flatMap(({ loss }, m) => prefixed(`losses/${id}/${head ? teacherIds[m] : 'task'}`, loss[which])),
-    );
-  return {
-    trainable: Object.fromEntries([...prefixed('student', weights.trainable), ...ofLosses('variables')]),
-    frozen: Object.fromEntries([...prefixed('student', weights.frozen), ...ofLosses('state')]),
-  };
-}
-
 /**
  * One training step as a function of tensors: student forward, losses [B, M], weights, one scalar, gradients, update. Nothing is
  * read back; log values pile up in variables.
@@ -63,7 +51,7 @@ export function trainableParameters(student: Student, terms: readonly LossTerm[]
  * @returns a function that runs a step and hands out what the weighting is to remember; the caller disposes it
  */
 export function createStep(parts: StepParts): (inputs: TrainingStepInputs) => TensorMap {
-  const { student, terms, weighting, optimizer, parameters, teacherCount, log, average } = parts;
+  const { student, terms, weighting, optimizer, parameters, teacherCount, log, weightLog, average } = parts;
 
   const step = (inputs: TensorMap): TensorMap => {
     const { batch, teachers } = batchFrom(inputs, teacherCount);
@@ -99,16 +87,18 @@ export function createStep(parts: StepParts): (inputs: TrainingStepInputs) => Te
         } as TensorMap,
       };
     }, parameters);
+    const values = aux.values as tf.Tensor1D;
     const accept = log.record({
-      batch,
-      values: aux.values as tf.Tensor1D,
-      byTeacher: Object.values(ungroup(aux, 'byTeacher/')) as tf.Tensor1D[],
-      correct: aux.correct as tf.Scalar,
+      watched: tf.concat([...(Object.values(ungroup(aux, 'byTeacher/')) as tf.Tensor1D[]), values]),
       gradients,
       update: inputs.update as tf.Scalar,
-      weights: {
-        fused: ungroup(aux, 'fused/') as Record<Head, tf.Tensor2D>,
-        generator: ungroup(aux, 'generator/') as Record<Head, tf.Tensor2D>,
+      values: {
+        ...Object.fromEntries(tf.unstack(values).map((value, k) => [`loss/${terms[k].id}`, value as tf.Scalar])),
+        ...weightLog.record(batch, {
+          fused: ungroup(aux, 'fused/') as WeightsOfBatch['fused'],
+          generator: ungroup(aux, 'generator/') as WeightsOfBatch['generator'],
+        }),
+        'train-accuracy': { sum: aux.correct as tf.Scalar, count: batch.size },
       },
     });
     optimizer.apply(gradients, {
@@ -153,12 +143,14 @@ export function changedByStep({
   frozen,
   optimizer,
   log,
-}: Pick<StepParts, 'parameters' | 'frozen' | 'optimizer' | 'log'>): Record<string, tf.Variable> {
+  weightLog,
+}: Pick<StepParts, 'parameters' | 'frozen' | 'optimizer' | 'log' | 'weightLog'>): Record<string, tf.Variable> {
   return {
     ...parameters,
     ...group('frozen/', frozen),
     ...group('optimizer/', optimizer.variables),
     ...group('log/', log.variables),
+    ...group('weights/', weightLog.variables),
   };
 }
 

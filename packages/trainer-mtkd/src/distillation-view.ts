@@ -1,7 +1,6 @@
-import type { BatchTensors, DistillationView, Head, NetworkOutput, OutputShapes } from '@retort/core';
+import type { BatchTensors, DistillationView, Head, LossTerm, NetworkOutput, OutputShapes } from '@retort/core';
 import * as tf from '@tensorflow/tfjs';
 import { labelProbabilities, type Labels } from './label-probabilities.js';
-import type { LossTerm } from './loss-terms.js';
 
 /** All terms of one batch before they are weighted, and what weightings look at. */
 export interface EvaluatedTerms {

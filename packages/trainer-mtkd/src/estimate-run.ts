@@ -16,7 +16,7 @@ export async function estimateRun(run: MtkdRun): Promise<RunEstimate> {
     const fed = await feed.take(step);
     const experience = state.runStep({ ...fed, update: step + 1, learningRate: learningRateAt(run, step) });
     memoryBytes = Math.max(memoryBytes, process.memoryUsage().rss);
-    await Object.values(state.log.variables)[0].data();
+    await (Object.values(state.log.variables)[0] as tf.Variable).data();
     tf.dispose([...fed.teachers.flatMap(outputTensors), experience] as tf.TensorContainer);
     times.push((performance.now() - began) / 1000);
   }

@@ -2,6 +2,7 @@ import {
   batchesPerEpoch,
   type Dataset,
   type Head,
+  type LossTerm,
   type Metric,
   type MetricValue,
   type NetworkOutput,
@@ -15,7 +16,6 @@ import {
 import { batchTensors, compile, forward, namedWeights, networkOutput, type TensorMap } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { evaluateTerms } from './distillation-view.js';
-import type { LossTerm } from './loss-terms.js';
 
 /** What looks at teachers during an evaluation. */
 export interface TeacherEvaluation {

@@ -1,10 +1,9 @@
 import type { Head } from '@retort/core';
-import { forward, gradientsOf } from '@retort/nn';
+import { forward, gradientsOf, ungroup } from '@retort/nn';
 import { describeEachBackend, held } from '@retort-tools/testing';
 import * as tf from '@tensorflow/tfjs';
 import { crossEntropy, evaluateTerms, lossesByHead } from './distillation-view.js';
 import { measureLookAhead } from './look-ahead.js';
-import { ungroup } from './step-tensors.js';
 import { bitsOf, madeUpBatch, networkParts } from './test-support/network-parts.js';
 
 describeEachBackend('look-ahead', () => {

@@ -1,9 +1,7 @@
-import type { BatchTensors, Head, NetworkOutput, Student } from '@retort/core';
-import { forward, gradientsOf, type TensorMap, untaped } from '@retort/nn';
+import type { BatchTensors, Head, LossTerm, NetworkOutput, Student } from '@retort/core';
+import { forward, gradientsOf, mapValues, type TensorMap, ungroup, untaped } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { crossEntropy, evaluateTerms, lossesByHead } from './distillation-view.js';
-import type { LossTerm } from './loss-terms.js';
-import { mapValues, ungroup } from './step-tensors.js';
 
 /** Reserved samples. */
 export interface HeldOut {

@@ -3,7 +3,7 @@ import { describeEachBackend, expectClose, held, numericalGradient } from '@reto
 import * as tf from '@tensorflow/tfjs';
 import { crossEntropy } from './distillation-view.js';
 import { createMetaGradient } from './meta-gradient.js';
-import { batchArguments, group, mapValues } from './step-tensors.js';
+import { batchArguments, group, mapValues } from '@retort/nn';
 import { createStepTools } from './step-tools.js';
 import { bitsOf, madeUpBatch, networkParts } from './test-support/network-parts.js';
 import { createWeightNets, type WeightNets } from './weight-nets.js';

@@ -1,8 +1,7 @@
 import type { Head, StepTools } from '@retort/core';
-import { compile, gradientsWithAux, type TensorMap, untaped } from '@retort/nn';
+import { batchFrom, compile, gradientsWithAux, group, mapValues, type TensorMap, ungroup, untaped } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { normOf, relativeShift } from './look-ahead.js';
-import { batchFrom, group, mapValues, ungroup } from './step-tensors.js';
 import type { WeightNets } from './weight-nets.js';
 
 /** What a trial step descends: the weighted distillation losses, or cross-entropy. */

@@ -1,12 +1,20 @@
-import type { Dataset, Metric, Seeds, StepTools, Student, Teacher, TrainerContext, Weighting } from '@retort/core';
-import type { BoundOptimizer, Schedule, TensorMap } from '@retort/nn';
+import type {
+  Dataset,
+  LossTerm,
+  Metric,
+  Seeds,
+  StepTools,
+  Student,
+  Teacher,
+  TrainerContext,
+  Weighting,
+} from '@retort/core';
+import { type BoundOptimizer, mapValues, type Schedule, type StepLog, type TensorMap } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import type { TrainingStepInputs } from './distillation-step.js';
-import type { LossTerm } from './loss-terms.js';
 import type { MtkdOptions } from './options.js';
-import type { StepLog } from './step-log.js';
-import { mapValues } from './step-tensors.js';
 import type { StudentAverage } from './student-average.js';
+import type { WeightLog } from './weight-log.js';
 
 /** Everything a run is made of, checked against each other. */
 export interface MtkdRun {
@@ -34,6 +42,7 @@ export interface TrainingState {
   frozen: Record<string, tf.Variable>;
   optimizer: BoundOptimizer;
   log: StepLog;
+  weightLog: WeightLog;
   weighting: Weighting;
   average?: StudentAverage;
   seeds: Seeds;

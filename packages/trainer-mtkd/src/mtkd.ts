@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path';
 import {
   batchesPerEpoch,
+  createLossTerms,
   definePart,
   InputError,
   isReference,
@@ -16,19 +17,26 @@ import {
   type TrainerContext,
   trainInLoop,
 } from '@retort/core';
-import { bindOptimizer, loadLayersModel, loadVariables, namedWeights, saveVariables } from '@retort/nn';
+import {
+  bindOptimizer,
+  createStepLog,
+  trainableParameters,
+  loadLayersModel,
+  loadVariables,
+  namedWeights,
+  saveVariables,
+} from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
-import { createStep, type StepParts, trainableParameters } from './distillation-step.js';
+import { createStep, type StepParts } from './distillation-step.js';
 import { adaptedSizes, hasSimilarity } from './distillation-view.js';
 import { estimateRun } from './estimate-run.js';
 import { evaluateStudent } from './evaluate-student.js';
-import { createLossTerms } from './loss-terms.js';
 import { type MtkdRun, studentVariables } from './mtkd-run.js';
 import { mtkdOptions, type MtkdOptions } from './options.js';
-import { createStepLog } from './step-log.js';
 import { createStepTools } from './step-tools.js';
 import { averageOf } from './student-average.js';
 import { trainingLoop } from './training-loop.js';
+import { createWeightLog } from './weight-log.js';
 
 /** Multi-teacher knowledge distillation: one trainer for every weighting, so that a comparison compares weights and nothing else. */
 export const mtkd = definePart('trainer', {
@@ -110,13 +118,13 @@ async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promi
   scope.own({ dispose: () => void student.model.dispose() });
   if (options.warmStart) await warmStart(student, resolve(baseFolder, options.warmStart));
 
-  const terms = await createLossTerms(manifest.losses, student, teachers, scope, seeds, classes);
+  const described = teachers.map((teacher) => ({ id: teacher.id, ...teacher.describe() }));
+  const terms = await createLossTerms(manifest.losses, student, described, scope, seeds, classes);
   if (terms.length === 0)
     throw new InputError('losses: none is left without teachers', { hints: ['add { id: task, use: cross-entropy }'] });
   const heads = (['logit', 'feature'] as const).filter((head) => terms.some((term) => term.head === head));
   if (usesTeachers && heads.length === 0)
     throw new InputError('losses: none reads the teachers', { hints: ['add { id: kd, use: kd }'] });
-  const described = teachers.map((teacher) => ({ id: teacher.id, ...teacher.describe() }));
   const sizes = adaptedSizes(terms, teachers.length);
   const weighting = await scope.create(options.weighting, {
     teachers: described,
@@ -144,13 +152,15 @@ async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promi
   const rule = await scope.create(options.optimizer, undefined);
   const optimizer = bindOptimizer(rule, trainable);
   scope.own(optimizer);
+  const weightLog = createWeightLog(heads, weighting.hasGenerator ?? false, ids, classes.length);
   const log = createStepLog(
-    terms.map(({ id, head }) => ({ id, byTeacher: head !== undefined })),
-    [...heads],
-    weighting.hasGenerator ?? false,
-    ids,
-    classes.length,
+    [
+      ...terms.flatMap(({ id, head }) => (head ? ids.map((teacher) => `loss "${id}" of teacher ${teacher}`) : [])),
+      ...terms.map(({ id }) => `loss "${id}"`),
+    ],
+    [...terms.map(({ id }) => `loss/${id}`), ...weightLog.entropies, 'train-accuracy'],
   );
+  scope.own(weightLog);
   scope.own(log);
 
   for (const reference of manifest.metrics) {
@@ -186,6 +196,7 @@ async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promi
     frozen,
     teacherCount: teachers.length,
     log,
+    weightLog,
     average,
     verifyReplay: manifest.run.verifyReplay,
   };
@@ -203,7 +214,7 @@ async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promi
     learningRate: rule.learningRate,
     tools: createStepTools(parts),
     createMetrics,
-    state: { trainable, frozen, optimizer, log, weighting, average, seeds, runStep: createStep(parts) },
+    state: { trainable, frozen, optimizer, log, weightLog, weighting, average, seeds, runStep: createStep(parts) },
   };
   return {
     fingerprints: Object.fromEntries([

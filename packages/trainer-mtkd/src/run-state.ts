@@ -8,6 +8,7 @@ export async function saveState({ state }: Pick<MtkdRun, 'state'>): Promise<Reco
     parameters: await saveVariables({ ...state.trainable, ...state.frozen }),
     optimizer: await state.optimizer.save(),
     log: await state.log.save(),
+    weights: await state.weightLog.save(),
     weighting: (await state.weighting.save?.()) ?? null,
     average: (await state.average?.save()) ?? null,
     seeds: state.seeds.save(),
@@ -19,6 +20,7 @@ export async function loadState({ state }: Pick<MtkdRun, 'state'>, saved: Record
   loadVariables({ ...state.trainable, ...state.frozen }, saved.parameters, 'checkpoint');
   state.optimizer.load(saved.optimizer);
   state.log.load(saved.log);
+  state.weightLog.load(saved.weights);
   await state.weighting.load?.(saved.weighting);
   state.average?.load(saved.average);
   state.seeds.load(saved.seeds as Record<string, number[]>);

@@ -1,9 +1,8 @@
 import type { StepTools } from '@retort/core';
-import { forward } from '@retort/nn';
+import { forward, mapValues } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { changedByStep, type StepParts } from './distillation-step.js';
 import { evaluateTerms, lossesByHead } from './distillation-view.js';
-import { mapValues } from './step-tensors.js';
 
 /** What weightings may try between the steps made of the same parts. */
 export function createStepTools(parts: StepParts): StepTools {

@@ -1,7 +1,6 @@
-import { loadVariables, saveVariables } from '@retort/nn';
+import { loadVariables, mapValues, saveVariables } from '@retort/nn';
 import type { HostTensor, StateTree } from '@retort/core';
 import * as tf from '@tensorflow/tfjs';
-import { mapValues } from './step-tensors.js';
 
 /** An exponential moving average of the student's variables. */
 export interface StudentAverage {

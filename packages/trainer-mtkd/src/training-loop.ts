@@ -36,8 +36,8 @@ export function trainingLoop(run: MtkdRun): TrainingLoop {
       return { images: fed.batch.size, ...(report && { report: await readReport(report) }) };
     },
     learningRate: (step) => learningRateAt(run, step),
-    readSteps: async () => (await state.log.readSteps())?.values,
-    endEpoch: () => state.log.readEpoch(),
+    readSteps: () => state.log.read(),
+    endEpoch: () => state.weightLog.read(),
     async evaluate(split, which) {
       const withTeachers = which !== 'current' && teachers.length > 0;
       const metrics = await run.createMetrics(withTeachers);

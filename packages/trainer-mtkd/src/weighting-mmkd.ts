@@ -11,19 +11,22 @@ import {
   z,
 } from '@retort/core';
 import {
+  batchArguments,
   bindOptimizer,
   compile,
   createAdamw,
+  group,
   loadVariables,
+  mapValues,
   saveVariables,
   type TensorMap,
   toHost,
   toTensor,
+  ungroup,
 } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { createHardBuffer } from './hard-buffer.js';
 import { createMetaGradient } from './meta-gradient.js';
-import { batchArguments, group, mapValues, ungroup } from './step-tensors.js';
 import { sameForHeads } from './teacher-weights.js';
 import { createWeightNets } from './weight-nets.js';
 

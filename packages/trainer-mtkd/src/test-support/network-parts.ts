@@ -1,17 +1,16 @@
 import {
+  createLossTerms,
   createRegistry,
   type NetworkOutput,
   Random,
   resolvePart,
   Seeds,
-  type Teacher,
   type Weighting,
 } from '@retort/core';
-import { bindOptimizer, createSgd } from '@retort/nn';
+import { bindOptimizer, createSgd, createStepLog, trainableParameters } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
-import { type StepParts, trainableParameters } from '../distillation-step.js';
-import { createLossTerms } from '../loss-terms.js';
-import { createStepLog } from '../step-log.js';
+import type { StepParts } from '../distillation-step.js';
+import { createWeightLog } from '../weight-log.js';
 import { plugins } from './compose.js';
 
 const [classes, size] = [['a', 'b', 'c'], 8];
@@ -31,14 +30,7 @@ export async function networkParts(weighting: Weighting) {
     path: 'student',
   });
   scope.own({ dispose: () => void student.model.dispose() });
-  const teachers = ['p', 'q'].map((id): Teacher => {
-    return {
-      id,
-      describe: () => ({ provides, fingerprint: id, summary: id }),
-      infer: undefined as never,
-      dispose() {},
-    };
-  });
+  const teachers = ['p', 'q'].map((id) => ({ id, provides }));
   const loss = (value: object, keys: Record<string, unknown>) => ({
     ...resolvePart(registry, 'loss', value),
     keys: { weight: 1, ...keys },
@@ -62,12 +54,10 @@ export async function networkParts(weighting: Weighting) {
   );
   const rule = createSgd({ learningRate: 0.05, momentum: 0.9, nesterov: false, weightDecay: 5e-4, decayOn: 'all' });
   const optimizer = bindOptimizer(rule, trainable);
+  const weightLog = createWeightLog(['logit', 'feature'], false, ['p', 'q'], classes.length);
   const log = createStepLog(
-    terms.map(({ id, head }) => ({ id, byTeacher: head !== undefined })),
-    ['logit', 'feature'],
-    false,
-    teachers.map(({ id }) => id),
-    classes.length,
+    ['kd', 'hint'].flatMap((id) => [`${id} of p`, `${id} of q`]).concat(terms.map(({ id }) => id)),
+    [...terms.map(({ id }) => `loss/${id}`), ...weightLog.entropies, 'train-accuracy'],
   );
   const parts: StepParts = {
     student,
@@ -78,6 +68,7 @@ export async function networkParts(weighting: Weighting) {
     frozen,
     teacherCount: teachers.length,
     log,
+    weightLog,
     verifyReplay: 0,
   };
   return {
@@ -85,6 +76,7 @@ export async function networkParts(weighting: Weighting) {
     dispose: async () => {
       optimizer.dispose();
       log.dispose();
+      weightLog.dispose();
       await scope.dispose();
     },
   };

@@ -1,5 +1,5 @@
 import type { BatchTensors, NetworkOutput } from '@retort/core';
-import type { TensorMap } from '@retort/nn';
+import type { TensorMap } from './compile.js';
 
 /** The same values under names that begin with `prefix`. */
 export function group<T>(prefix: string, tensors: Partial<Record<string, T>>): Record<string, T> {
@@ -33,7 +33,7 @@ export function batchArguments({ size: _, ...tensors }: BatchTensors, teachers: 
 /** What {@link batchArguments} was given. */
 export function batchFrom(inputs: TensorMap, teacherCount: number): { batch: BatchTensors; teachers: NetworkOutput[] } {
   return {
-    batch: { size: inputs['batch/label'].shape[0]!, ...ungroup(inputs, 'batch/') } as BatchTensors,
+    batch: { size: inputs['batch/image'].shape[0]!, ...ungroup(inputs, 'batch/') } as BatchTensors,
     teachers: Array.from({ length: teacherCount }, (_, m) => ungroup(inputs, `teacher/${m}/`) as NetworkOutput),
   };
 }

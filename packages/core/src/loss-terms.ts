@@ -1,17 +1,11 @@
-import {
-  type Head,
-  InputError,
-  type Loss,
-  nearestHint,
-  type NetworkOutput,
-  outputNamed,
-  type OutputShapes,
-  type PartReference,
-  type RunScope,
-  type Seeds,
-  type Student,
-  type Teacher,
-} from '@retort/core';
+import { InputError } from './errors.js';
+import type { Loss } from './loss.js';
+import { nearestHint } from './nearest-name.js';
+import { type NetworkOutput, outputNamed, type OutputShapes } from './network-output.js';
+import type { PartReference } from './part-reference.js';
+import type { RunScope } from './registry.js';
+import type { Seeds } from './seeds.js';
+import type { Head } from './weighting.js';
 
 /** A loss of the manifest, made: once for a task loss, once per teacher for a distillation loss. */
 export interface LossTerm {
@@ -43,17 +37,17 @@ interface LossKeys {
  */
 export async function createLossTerms(
   references: PartReference<'loss'>[],
-  student: Student,
-  teachers: Teacher[],
+  student: { offers: OutputShapes },
+  teachers: readonly { id: string; provides: OutputShapes }[],
   scope: RunScope,
   seeds: Seeds,
-  classes: string[],
+  classes: readonly string[],
 ): Promise<LossTerm[]> {
   const terms: LossTerm[] = [];
   for (const reference of references) {
     const keys = reference.keys as unknown as LossKeys;
     const needs = scope.part(reference).needs ?? {};
-    const common = { classes, seeds: seeds.within(`losses/${keys.id}`), path: reference.path };
+    const common = { classes: [...classes], seeds: seeds.within(`losses/${keys.id}`), path: reference.path };
     const studentView = renaming(needs.student ?? [], keys.student, student.offers, reference, 'the student');
     if (!needs.teacher?.length) {
       if (keys.weightedBy) {
@@ -73,13 +67,7 @@ export async function createLossTerms(
     const losses: LossTerm['losses'] = [];
     for (const teacher of teachers) {
       const named = typeof keys.teacher === 'object' ? keys.teacher[teacher.id] : keys.teacher;
-      const teacherView = renaming(
-        needs.teacher,
-        named,
-        teacher.describe().provides,
-        reference,
-        `teacher ${teacher.id}`,
-      );
+      const teacherView = renaming(needs.teacher, named, teacher.provides, reference, `teacher ${teacher.id}`);
       const loss = await scope.create(reference, {
         ...common,
         seeds: common.seeds.within(teacher.id),
