@@ -13,6 +13,7 @@ import { augmentOption } from './augmentation.js';
 import { cifar100Classes, cifar10Classes } from './cifar-classes.js';
 import { imageDataset } from './image-dataset.js';
 import { commonOptions, limitOption } from './options.js';
+import { textOfClasses, textOptions } from './prompts.js';
 import type { Sample } from './split.js';
 
 const SIZE = 32;
@@ -54,6 +55,7 @@ function optionsOf({ train, test }: Format) {
       .default({})
       .describe('Digests that files must have: file name to hexadecimal.'),
     limit: limitOption,
+    ...textOptions,
     ...commonOptions,
     augment: augmentOption(['crop', 'flip']),
   });
@@ -105,6 +107,7 @@ async function loadCifar(format: Format, options: CifarOptions, context: Dataset
       content: sha256(sources.train.digest + sources.test.digest),
       train: sources.train.samples,
       test: sources.test.samples,
+      text: await textOfClasses(format.classes, options, context),
       pixels: (source, index) => interleave(sources[source].planes(index)),
     },
     options,

@@ -1,4 +1,4 @@
-import { Seeds, type Batch, type Dataset } from '@retort/core';
+import { Seeds, type Batch, type Dataset, type DatasetText } from '@retort/core';
 import { augmentOption } from './augmentation.js';
 import { imageDataset, type ImageSource } from './image-dataset.js';
 import type { CommonOptions, Limit } from './options.js';
@@ -27,6 +27,8 @@ function make(options: Partial<CommonOptions> & { limit?: Limit } = {}, { seed =
       augment: ['crop', 'flip'],
       padding: 2,
       repeatedAugmentation: 1,
+      labelled: 1,
+      unlabelled: 'keep',
       dataSeed: 0,
       randomLabels: [],
       without: [],
@@ -43,6 +45,13 @@ async function epochOf(dataset: Dataset, split: 'train' | 'validation' | 'test',
 
 const numbersOf = (batches: Batch[]) => batches.flatMap(({ index }) => [...index]);
 const labelsOf = (batches: Batch[]) => batches.flatMap(({ targets }) => [...targets.label!.data]);
+
+/** The label of every train sample, by its number, in order of the numbers. */
+async function labelsByNumber(dataset: Dataset): Promise<Map<number, number>> {
+  const batches = await epochOf(dataset, 'train', 0);
+  const [numbers, labels] = [numbersOf(batches), labelsOf(batches)];
+  return new Map(numbers.map((number, i) => [number, labels[i]] as const).sort(([a], [b]) => a - b));
+}
 
 /** What is listed under `augment` in a manifest. */
 const augmentations = (...items: unknown[]) => augmentOption([]).parse(items);
@@ -416,5 +425,64 @@ describe('imageDataset', () => {
     expect(() => make({ repeatedAugmentation: 3, views: 2 })).toThrow(
       'repeatedAugmentation: an epoch shows 3 views of a sample, views: 2 allows fewer',
     );
+  });
+
+  it('hides the labels of all but a fraction of every class of the train split', async () => {
+    const [all, tenth, half] = [{}, { labelled: 0.1 }, { labelled: 0.5 }].map((options) => make(options));
+    expect(tenth.sizes).toEqual(all.sizes);
+    const [truth, few, more] = await Promise.all([all, tenth, half].map(labelsByNumber));
+    // 31, 30 and 30 train samples of the classes.
+    const known = [...few].filter(([, label]) => label >= 0);
+    expect(known.map(([, label]) => label).sort()).toEqual([0, 0, 0, 1, 1, 1, 2, 2, 2]);
+    for (const [number, label] of known) expect([truth.get(number), more.get(number)]).toEqual([label, label]);
+    expect([...more.values()].filter((label) => label === -1)).toHaveLength(45);
+    for (const split of ['validation', 'test'] as const) {
+      expect(labelsOf(await epochOf(tenth, split, 0))).toEqual(labelsOf(await epochOf(all, split, 0)));
+    }
+    expect(await labelsByNumber(make({ labelled: 0.1 }, { seed: 2 }))).toEqual(few);
+    expect(await labelsByNumber(make({ labelled: 0.1, dataSeed: 1, validation: 0 }))).not.toEqual(few);
+    expect(new Set([all, tenth, half].map(({ fingerprint }) => fingerprint)).size).toBe(3);
+  });
+
+  it('leaves a teacher the same few labels, and wrong ones for known samples only', async () => {
+    const few = await labelsByNumber(make({ labelled: 0.1 }));
+    const dropped = make({ labelled: 0.1, unlabelled: 'drop' });
+    expect(dropped.sizes).toEqual({ train: 9, validation: 9, test: 7 });
+    expect(await labelsByNumber(dropped)).toEqual(new Map([...few].filter(([, label]) => label >= 0)));
+    expect(make({ unlabelled: 'drop' }).sizes.train).toBe(91);
+    const wrong = await labelsByNumber(make({ labelled: 0.1, randomLabels: [0, 1, 2] }));
+    expect([...wrong].filter(([, label]) => label >= 0).map(([number]) => number)).toEqual(
+      [...few].filter(([, label]) => label >= 0).map(([number]) => number),
+    );
+  });
+
+  it('refuses to mix images whose labels are not known', () => {
+    const augment = augmentations('mixup');
+    expect(() => make({ augment, labelled: 0.5 })).toThrow(
+      'augment: mixing needs the labels of both images, and some are not known',
+    );
+    expect(make({ augment, labelled: 0.5, unlabelled: 'drop' }).sizes.train).toBe(46);
+  });
+
+  it('hands texts on and has them in its fingerprint', () => {
+    const text: DatasetText = {
+      tokenizer: {
+        vocabularySize: 3,
+        contextLength: 3,
+        endToken: 2,
+        fingerprint: 'of the tokenizer',
+        encode: (texts) => ({ data: new Int32Array(texts.length * 3), shape: [texts.length, 3] }),
+      },
+      prompts: [['an a'], ['a b'], ['a c']],
+    };
+    const dataset = make({}, { of: { ...source, text } });
+    expect(dataset.text).toBe(text);
+    expect(make()).not.toHaveProperty('text');
+    const others = [
+      make(),
+      make({}, { of: { ...source, text: { ...text, prompts: [['the a'], ['a b'], ['a c']] } } }),
+      make({}, { of: { ...source, text: { ...text, tokenizer: { ...text.tokenizer, fingerprint: 'other' } } } }),
+    ];
+    expect(new Set([dataset, ...others].map(({ fingerprint }) => fingerprint)).size).toBe(4);
   });
 });

@@ -6,11 +6,12 @@ import {
   type BatchAddress,
   type Dataset,
   type DatasetContext,
+  type DatasetText,
 } from '@retort/core';
 import { createAugmenter, writeFloats } from './augment.js';
 import { mixInto } from './mixing.js';
 import type { CommonOptions, Limit } from './options.js';
-import { checkClassNumbers, limitByClass, splitByClass, type Sample } from './split.js';
+import { checkClassNumbers, labelledByClass, limitByClass, splitByClass, UNLABELLED, type Sample } from './split.js';
 
 /** Counted up whenever the same augmentations, crop and flip alone aside, give other views. */
 const AUGMENTATION = 1;
@@ -26,6 +27,8 @@ export interface ImageSource {
   content: string;
   train: Sample[];
   test: Sample[];
+  /** Tokenizer and prompts, where classes can be told by texts. */
+  text?: DatasetText;
   /** [H, W, 3] bytes of a sample; the caller does not change them. */
   pixels(source: 'train' | 'test', index: number): Uint8Array | Promise<Uint8Array>;
 }
@@ -37,7 +40,10 @@ interface Shown extends Sample {
 }
 
 /**
- * Makes a data set of a source: carves out `validation`, drops and relabels classes, shuffles and augments.
+ * Makes a data set of a source: carves out `validation`, drops and relabels classes, hides labels, shuffles and augments.
+ *
+ * With `labelled` below 1 the `targets.label` of the other train samples is -1, or `unlabelled: drop` leaves them out. Which
+ * labels are known depends on `dataSeed`, and a sample known at one fraction is known at every greater one.
  *
  * `index` numbers are those of the source, so they stay with their image when splits change; train and validation share one
  * numbering. An epoch of augmented train batches has as many samples as the split: with `repeatedAugmentation` k the first of
@@ -46,7 +52,7 @@ interface Shown extends Sample {
  * The r-th view (from 0) of a sample in epoch e is number (e k + r) mod `views`, and `batch.view` is one more. With mixing every
  * batch has `otherLabel` and `labelShare`; where nothing is mixed they are the label and 1.
  *
- * The fingerprint covers content, splits and labels, and where there is augmentation also it and the run's seed, since the
+ * The fingerprint covers content, splits, labels and texts, and where there is augmentation also it and the run's seed, since the
  * views depend on them: equal fingerprint, view and index mean equal pixels and labels. How many views there are is not part of
  * it, nor how often an epoch repeats a sample.
  *
@@ -61,6 +67,12 @@ export function imageDataset(
   const { batchSize, augment, padding, views, repeatedAugmentation: repeats, limit = {} } = options;
   checkViews(options, path);
   const augmenter = augment.length > 0 ? createAugmenter({ augment, padding }, source, seeds, path) : undefined;
+  if (augmenter?.mixes && options.labelled < 1 && options.unlabelled === 'keep') {
+    throw new InputError('augment: mixing needs the labels of both images, and some are not known', {
+      hints: ['leave mixup and cut-mix out, or set unlabelled: drop'],
+      where: path,
+    });
+  }
   const splits = makeSplits(source, options, limit, path);
   const sizes = { train: splits.train.length, validation: splits.validation.length, test: splits.test.length };
   const orders = new Map<number, Uint32Array>();
@@ -148,6 +160,7 @@ export function imageDataset(
     batchSize,
     sizes,
     normalization,
+    ...(source.text && { text: source.text }),
     ...(augmenter ? views !== undefined && { views } : { views: 1 }),
     fingerprint: sha256(
       JSON.stringify([
@@ -156,6 +169,7 @@ export function imageDataset(
         imageShape,
         Object.values(splits).map((samples) => samples.map(({ index, label }) => [index, label])),
         fingerprintOfViews(options, seeds, normalization),
+        ...(source.text ? [source.text.tokenizer.fingerprint, source.text.prompts] : []),
       ]),
     ),
     batch,
@@ -196,7 +210,7 @@ function checkViews({ augment, views, repeatedAugmentation: repeats }: CommonOpt
 
 function makeSplits(
   { classes, train: published, test }: ImageSource,
-  { validation: fraction, without, randomLabels, dataSeed }: CommonOptions,
+  { validation: fraction, without, randomLabels, labelled, unlabelled, dataSeed }: CommonOptions,
   limit: Limit,
   path: string,
 ): Record<'train' | 'validation' | 'test', Sample[]> {
@@ -219,8 +233,15 @@ function makeSplits(
     ...sample,
     label: seeds.at('random-labels', sample.index).integer(classes.length),
   });
+  const train = limited(rest, 'train');
+  const known = labelledByClass(train, labelled, seeds.within('labelled'));
   return {
-    train: limited(rest, 'train').map((sample) => (randomLabels.includes(sample.label) ? random(sample) : sample)),
+    train: train
+      .filter((sample) => unlabelled === 'keep' || known.has(sample))
+      .map((sample) => {
+        if (!known.has(sample)) return { ...sample, label: UNLABELLED };
+        return randomLabels.includes(sample.label) ? random(sample) : sample;
+      }),
     validation: limited(taken, 'validation'),
     test: limited(test, 'test'),
   };

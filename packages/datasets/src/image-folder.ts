@@ -15,7 +15,8 @@ import sharp from 'sharp';
 import { augmentOption } from './augmentation.js';
 import { imageDataset } from './image-dataset.js';
 import { commonOptions, limitOption } from './options.js';
-import { splitByClass, type Sample } from './split.js';
+import { textOfClasses, textOptions } from './prompts.js';
+import { foldByClass, splitByClass, type Sample } from './split.js';
 
 const extensions = ['.jpg', '.jpeg', '.png'];
 /** Files read at once while fingerprinting, and train images behind `normalization`. */
@@ -39,12 +40,22 @@ const options = z.strictObject({
     .lt(1)
     .default(0.1)
     .describe('Fraction of every class that becomes the test split where there are no train/ and test/ folders.'),
+  folds: z
+    .int()
+    .min(2)
+    .optional()
+    .describe(
+      'Cross-validation: deals all images, those of train/ and test/ together, into as many parts with equal shares of every ' +
+        'class, by `dataSeed`. Part `fold` is the test split, the others the train split.',
+    ),
+  fold: z.int().nonnegative().default(0).describe('Which of the `folds` is the test split, from 0.'),
   cacheMegabytes: z
     .number()
     .nonnegative()
     .default(512)
     .describe('Memory for decoded images; the rest is decoded again.'),
   limit: limitOption,
+  ...textOptions,
   ...commonOptions,
   augment: augmentOption(['crop', 'flip']),
 });
@@ -58,28 +69,19 @@ export const imageFolder = definePart('dataset', {
 });
 
 async function loadImageFolder(
-  { root, size, test: testFraction, cacheMegabytes, ...common }: z.output<typeof options>,
+  { root, size, test: testFraction, folds, fold, cacheMegabytes, ...common }: z.output<typeof options>,
   context: DatasetContext,
 ): Promise<Dataset> {
+  checkFold(folds, fold, context.path);
   const folder = resolve(context.baseFolder, root);
   const listed = await listImages(folder, context.path);
   const { classes, files } = listed;
-  const samples = {
-    train: files.train.map(({ label }, index) => ({ index, label })),
-    test: files.test.map(({ label }, index) => ({ index, label })),
-  };
-  if (!listed.hasSplits) {
-    const { taken, rest } = splitByClass(samples.train, testFraction, new Seeds(common.dataSeed).within('test'));
-    if (taken.length === 0) {
-      throw new InputError(`test: ${testFraction} of ${files.train.length} images leaves an empty test split`, {
-        hints: ['raise it, or sort the images into train/ and test/ folders'],
-        where: context.path,
-      });
-    }
-    samples.train = rest;
-    samples.test = taken;
-    files.test = files.train;
-  }
+  const isPooled = folds !== undefined || !listed.hasSplits;
+  if (isPooled) files.train = files.test = [...files.train, ...files.test];
+  const published = files.train.map(({ label }, index) => ({ index, label }));
+  const samples = isPooled
+    ? ownSplits(published, { testFraction, folds, fold, dataSeed: common.dataSeed }, context.path)
+    : { train: published, test: files.test.map(({ label }, index) => ({ index, label })) };
 
   const cache = new Map<string, Uint8Array>();
   const room = (cacheMegabytes * 2 ** 20) / (size * size * 3);
@@ -98,14 +100,52 @@ async function loadImageFolder(
       classes,
       imageShape: [size, size, 3],
       normalization: await statisticsOf(samples.train, (index) => pixels('train', index)),
-      content: await digestOf(folder, listed.hasSplits ? [...files.train, ...files.test] : files.train, context.path),
+      content: await digestOf(folder, isPooled ? files.train : [...files.train, ...files.test], context.path),
       ...samples,
+      text: await textOfClasses(classes, common, context),
       pixels,
     },
     common,
     context,
   );
   return { ...dataset, dispose: () => cache.clear() };
+}
+
+/** @throws InputError for a fold that does not exist */
+function checkFold(folds: number | undefined, fold: number, where: string): void {
+  if (fold === 0 || (folds !== undefined && fold < folds)) return;
+  throw new InputError(
+    folds === undefined ? `fold: ${fold} without folds` : `fold: ${fold} of ${folds} folds, which are counted from 0`,
+    { hints: [folds === undefined ? 'set folds to their number' : `the last one is ${folds - 1}`], where },
+  );
+}
+
+interface SplitOptions {
+  testFraction: number;
+  folds: number | undefined;
+  fold: number;
+  dataSeed: number;
+}
+
+/** @throws InputError when the test split comes out empty */
+function ownSplits(
+  samples: Sample[],
+  { testFraction, folds, fold, dataSeed }: SplitOptions,
+  where: string,
+): Record<'train' | 'test', Sample[]> {
+  const seeds = new Seeds(dataSeed);
+  const { taken, rest } =
+    folds === undefined
+      ? splitByClass(samples, testFraction, seeds.within('test'))
+      : foldByClass(samples, { folds, fold }, seeds.within('folds'));
+  if (taken.length > 0) return { train: rest, test: taken };
+  if (folds !== undefined) {
+    throw new InputError(`folds: ${folds} of ${samples.length} images leave an empty test split`, { where });
+  }
+  throw new InputError(`test: ${testFraction} of ${samples.length} images leaves an empty test split`, {
+    hints: ['raise it, or sort the images into train/ and test/ folders'],
+    where,
+  });
 }
 
 interface ImageFile {

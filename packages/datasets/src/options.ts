@@ -29,12 +29,28 @@ export const commonOptions = {
       'How many views of a sample an epoch shows, side by side (Hoffer et al. 2020). An epoch stays as long and shows that ' +
         'much fewer samples.',
     ),
+  labelled: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(1)
+    .describe(
+      'Fraction of every class of the train split whose labels are known, one sample of each at least; validation and test ' +
+        'keep all of theirs.',
+    ),
+  unlabelled: z
+    .enum(['keep', 'drop'])
+    .default('keep')
+    .describe(
+      'Samples beside the labelled ones: kept with label -1, or dropped, for a teacher that learned from the same few.',
+    ),
   dataSeed: z
     .int()
     .nonnegative()
     .default(0)
     .describe(
-      "Seed of what stays the same in runs of different seeds: the validation split and `randomLabels`' labels.",
+      "Seed of what stays the same in runs of different seeds: the validation split, which labels are known, and `randomLabels`' " +
+        'labels.',
     ),
   randomLabels: classNumbers.describe(
     'Class numbers whose train labels are replaced by uniformly random ones, for teachers that are wrong on purpose.',

@@ -90,15 +90,15 @@ export function spokenName(name: string): string {
 }
 
 /**
- * The texts of a data set of classes without captions; undefined without a tokenizer.
+ * The texts of a data set of classes without captions; undefined, at once, without a tokenizer.
  *
  * @throws InputError for prompts without a tokenizer, and for those with words that its vocabulary lacks
  */
-export async function textOfClasses(
+export function textOfClasses(
   classes: readonly string[],
   { tokenizer: reference, prompts, names }: TextOptions,
   { scope, baseFolder, path }: Pick<DatasetContext, 'scope' | 'baseFolder' | 'path'>,
-): Promise<DatasetText | undefined> {
+): Promise<DatasetText> | undefined {
   if (!reference) {
     const unused = prompts !== undefined ? 'prompts' : names !== undefined ? 'names' : undefined;
     if (unused === undefined) return undefined;
@@ -110,8 +110,9 @@ export async function textOfClasses(
     });
   }
   const texts = classPrompts(classes, { prompts, names }, path);
-  const tokenizer = await scope.create(reference, { texts: texts.flat(), baseFolder, path: reference.path });
-  // Told now, not when the first batch is scored.
-  tokenizer.encode(texts.flat());
-  return { tokenizer, prompts: texts };
+  return scope.create(reference, { texts: texts.flat(), baseFolder, path: reference.path }).then((tokenizer) => {
+    // Words that it lacks are told now, not when the first batch is scored.
+    tokenizer.encode(texts.flat());
+    return { tokenizer, prompts: texts };
+  });
 }

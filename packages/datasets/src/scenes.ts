@@ -1,7 +1,8 @@
-import { definePart, Seeds, sha256, z, type Dataset, type DatasetContext } from '@retort/core';
+import { definePart, Seeds, sha256, z, type Dataset, type DatasetContext, type DatasetText } from '@retort/core';
 import { augmentOption } from './augmentation.js';
 import { imageDataset } from './image-dataset.js';
 import { commonOptions } from './options.js';
+import { textOfClasses, textOptions } from './prompts.js';
 import { composeScene, paintScene, sceneClasses, type SceneDifficulty } from './scene.js';
 
 /** Counted up whenever the same options give other images. */
@@ -32,6 +33,7 @@ const options = z.strictObject({
   clutter: z.int().min(0).max(50).optional().describe('Average number of pieces that lie about.'),
   occlusion: z.number().min(0).max(1).optional().describe('Widest strip over the object, in parts of its radius.'),
   contrast: z.number().min(0).max(1).optional().describe('Gap in brightness of the object to background and ink.'),
+  ...textOptions,
   ...commonOptions,
   augment: augmentOption([]),
   dataSeed: commonOptions.dataSeed.describe(
@@ -47,7 +49,10 @@ export const scenes = definePart('dataset', {
   name: 'scenes',
   summary: 'generated images of textured shapes among clutter, 3 to 12 classes',
   options,
-  create: makeScenes,
+  create: (options, context) => {
+    const text = textOfClasses(sceneClasses.slice(0, options.classes), options, context);
+    return text ? text.then((ready) => makeScenes(options, context, ready)) : makeScenes(options, context);
+  },
 });
 
 function makeScenes(
@@ -65,6 +70,7 @@ function makeScenes(
     ...common
   }: z.output<typeof options>,
   context: DatasetContext,
+  text?: DatasetText,
 ): Dataset {
   const base = sceneDifficulties[preset];
   const difficulty: SceneDifficulty = {
@@ -90,6 +96,7 @@ function makeScenes(
       content: sha256(JSON.stringify([GENERATOR, common.dataSeed, classes, size, train, test, offset, difficulty])),
       train: range(offset, train),
       test: range(0, test),
+      text,
       pixels(source, index) {
         let image = painted[source].get(index);
         if (!image) {

@@ -1,5 +1,5 @@
 import { Seeds } from '@retort/core';
-import { limitByClass, splitByClass, type Sample } from './split.js';
+import { foldByClass, labelledByClass, limitByClass, splitByClass, type Sample } from './split.js';
 
 const seeds = new Seeds(3);
 /** Class 0 has 40 samples, class 1 has 20, class 2 has 10. */
@@ -39,6 +39,41 @@ describe('splitByClass', () => {
     const after = splitByClass(more, 0.2, seeds).taken.filter(({ index }) => index < 70);
     const stayed = after.filter((sample) => taken.has(sample)).length;
     expect(stayed / after.length).toBeGreaterThan(0.6);
+  });
+});
+
+describe('foldByClass', () => {
+  it('puts every sample into one fold, with equal shares of every class', () => {
+    const parts = [0, 1, 2].map((fold) => foldByClass(samples, { folds: 3, fold }, seeds));
+    const numbers = parts.flatMap(({ taken }) => taken.map(({ index }) => index));
+    expect(numbers.sort((a, b) => a - b)).toEqual(samples.map(({ index }) => index));
+    // 40, 20 and 10 dealt one after the other to three: 14 13 13, then 6 7 7, then 4 3 3, or so.
+    for (const { taken, rest } of parts) {
+      const counts = countsOf(taken);
+      [40, 20, 10].forEach((all, label) => expect(Math.abs(counts[label] - all / 3)).toBeLessThan(1));
+      expect([23, 24]).toContain(taken.length);
+      expect(rest).toEqual(samples.filter((sample) => !taken.includes(sample)));
+    }
+  });
+
+  it('depends on the seed', () => {
+    const [one, other] = [seeds, new Seeds(4)].map((of) => foldByClass(samples, { folds: 5, fold: 2 }, of).taken);
+    expect(foldByClass(samples, { folds: 5, fold: 2 }, new Seeds(3)).taken).toEqual(one);
+    expect(other).not.toEqual(one);
+  });
+});
+
+describe('labelledByClass', () => {
+  it('knows a fraction of every class, one sample at least', () => {
+    expect(countsOf([...labelledByClass(samples, 0.1, seeds)])).toEqual([4, 2, 1]);
+    expect(countsOf([...labelledByClass(samples, 0.01, seeds)])).toEqual([1, 1, 1]);
+    expect(countsOf([...labelledByClass(samples, 1, seeds)])).toEqual([40, 20, 10]);
+  });
+
+  it('knows more at a greater fraction, and all it knew before', () => {
+    const few = labelledByClass(samples, 0.1, seeds);
+    const more = labelledByClass(samples, 0.5, seeds);
+    for (const sample of few) expect(more.has(sample)).toBe(true);
   });
 });
 

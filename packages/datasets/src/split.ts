@@ -1,10 +1,13 @@
 import { InputError, type Seeds } from '@retort/core';
 
-/** A sample's number in its source and its class. */
+/** A sample's number in its source and its class, {@link UNLABELLED} where that is not known. */
 export interface Sample {
   index: number;
   label: number;
 }
+
+/** The label of a train sample whose class is not told. */
+export const UNLABELLED = -1;
 
 /**
  * Takes a fraction of every class. Each sample has a random rank that depends on the seed and its number only, and the lowest
@@ -22,6 +25,37 @@ export function splitByClass(samples: Sample[], fraction: number, seeds: Seeds):
     taken: samples.filter((sample) => taken.has(sample)),
     rest: samples.filter((sample) => !taken.has(sample)),
   };
+}
+
+/**
+ * Deals the samples into `folds` parts that differ by one sample of each class, and one in all, at most: every sample is in one
+ * of them (cross-validation). Ranks as in {@link splitByClass}.
+ *
+ * @returns part `fold`, from 0, and the others together, both in the order of `samples`
+ */
+export function foldByClass(
+  samples: Sample[],
+  { folds, fold }: { folds: number; fold: number },
+  seeds: Seeds,
+): { taken: Sample[]; rest: Sample[] } {
+  const dealt = rankedByClass(samples, seeds).flat();
+  const taken = new Set(dealt.filter((_, place) => place % folds === fold));
+  return {
+    taken: samples.filter((sample) => taken.has(sample)),
+    rest: samples.filter((sample) => !taken.has(sample)),
+  };
+}
+
+/**
+ * Which labels are known where a fraction of every class is, one sample of each at least. A greater fraction knows the same ones
+ * and more. Ranks as in {@link splitByClass}.
+ */
+export function labelledByClass(samples: Sample[], fraction: number, seeds: Seeds): Set<Sample> {
+  return new Set(
+    rankedByClass(samples, seeds).flatMap((members) =>
+      members.slice(0, Math.max(1, Math.round(members.length * fraction))),
+    ),
+  );
 }
 
 /** `count` samples, as evenly over the classes as they allow, in the order of `samples`. */
