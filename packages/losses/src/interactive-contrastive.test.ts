@@ -110,3 +110,14 @@ describeEachBackend('interactive-contrastive', () => {
       loss.dispose!();
     }));
 });
+
+describe('interactive-contrastive', () => {
+  it('refuses texts that are not one an image, of student or teacher', () => {
+    const loss = make(3, 3);
+    const texts = { textEmbedding: tf.zeros<tf.Rank.R2>([8, 3]) };
+    const message =
+      'losses[2]: loss "interactive-contrastive" needs one text an image, text i of image i; this batch has 8';
+    expect(() => loss.apply({ ...output(s), ...texts }, output(t), { size: 4 }, { training: true })).toThrow(message);
+    expect(() => loss.apply(output(s), { ...output(t), ...texts }, { size: 4 }, { training: true })).toThrow(message);
+  });
+});

@@ -94,3 +94,16 @@ describeEachBackend('relational-contrastive', () => {
       tf.dispose([make().apply(a, b, { size: 4 }, { training: true }).perSample, a, b] as tf.TensorContainer);
     }));
 });
+
+describe('relational-contrastive', () => {
+  it('refuses texts that are not one an image, and a teacher of two sizes', () => {
+    const student = { ...output(s), textEmbedding: tf.zeros<tf.Rank.R2>([8, 2]) };
+    expect(() => make().apply(student, output(t), { size: 4 }, { training: true })).toThrow(
+      'losses[2]: loss "relational-contrastive" needs one text an image, text i of image i; this batch has 8',
+    );
+    const embeddings = { imageEmbedding: [2], textEmbedding: [2] };
+    expect(() =>
+      makeLoss(relationalContrastive, {}, { student: embeddings, teacher: { ...embeddings, textEmbedding: [3] } }),
+    ).toThrow('losses[2]: teacher "r56" gives images of 2 numbers and texts of 3');
+  });
+});

@@ -68,6 +68,8 @@ it('shares the place among images of one caption', () => {
   expect(result['image-to-text/R@1']).toBeCloseTo(1 / 3, 12);
   expect(result['text-to-image/R@1']).toBeCloseTo(1 / 3, 12);
   expect(result).toMatchObject({ 'image-to-text/R@5': 1, 'text-to-image/R@5': 1 });
+  // Equal numbers tie whichever batches they came in.
+  expect(evaluate({ images, texts, imageOfText: [0, 1, 2] }, 1)).toEqual(result);
 });
 
 it('counts ties as the mean over all orders', () => {
