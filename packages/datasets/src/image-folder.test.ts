@@ -1,9 +1,11 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { createRegistry, InputError, Seeds, type Batch, type Dataset } from '@retort/core';
+import { createRegistry, InputError, Registry, resolvePart, Seeds, type Batch, type Dataset } from '@retort/core';
 import sharp from 'sharp';
 import { imageFolder } from './image-folder.js';
+import { plugin } from './index.js';
+import { clipFile } from './test-support/clip-file.js';
 
 let folder: string;
 beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'retort-folder-'))));
@@ -18,7 +20,7 @@ async function writeColor(file: string, [r, g, b]: number[], { width = 16, heigh
 async function make(options: Record<string, unknown> = {}, seed = 1): Promise<Dataset> {
   return imageFolder.create(
     imageFolder.options.parse({ root: '.', size: 8, validation: 0, augment: [], ...options }) as never,
-    { scope: createRegistry([]).createScope(), seeds: new Seeds(seed), baseFolder: folder, path: 'dataset' },
+    { scope: createRegistry([plugin]).createScope(), seeds: new Seeds(seed), baseFolder: folder, path: 'dataset' },
   );
 }
 
@@ -122,6 +124,68 @@ describe('image-folder', () => {
     expect((await make({ test: 0.2, validation: 0.25 }, 2)).fingerprint).toBe(dataset.fingerprint);
     expect((await make({ test: 0.3, validation: 0.25 })).fingerprint).not.toBe(dataset.fingerprint);
     expect(await messageFor({ test: 0.01 })).toBe('test: 0.01 of 20 images leaves an empty test split');
+  });
+
+  it('deals all images into folds, each of which is the test split once', async () => {
+    for (let i = 0; i < 6; i++) {
+      await writeColor(`train/a/${i}.png`, [i, 0, 0]);
+      await writeColor(`train/b/${i}.png`, [50 + i, 0, 0]);
+      // The names are those of train images.
+      await writeColor(`test/a/${i}.png`, [100 + i, 0, 0]);
+      if (i < 3) await writeColor(`test/b/${i}.png`, [150 + i, 0, 0]);
+    }
+    const reds: number[] = [];
+    const fingerprints = new Set<string>();
+    for (let fold = 0; fold < 3; fold++) {
+      const dataset = await make({ folds: 3, fold, validation: 0.2 });
+      // 12 of a and 9 of b: 4 and 3 a fold, then of 8 and 6 a fifth.
+      expect(dataset.sizes).toEqual({ train: 11, validation: 3, test: 7 });
+      fingerprints.add(dataset.fingerprint);
+      const own: number[] = [];
+      for (const split of ['train', 'validation', 'test'] as const) {
+        const batch = await dataset.batch({ split, epoch: 0, step: 0 });
+        const found = colorsOf(batch).map(([red]) => red);
+        found.forEach((red, i) => expect(batch.targets.label!.data[i]).toBe(Math.floor(red / 50) % 2));
+        own.push(...found);
+        if (split === 'test') reds.push(...found);
+      }
+      expect(new Set(own).size).toBe(21);
+    }
+    expect(new Set(reds).size).toBe(21);
+    expect(fingerprints.size).toBe(3);
+    const other = await (await make({ folds: 3, dataSeed: 1 })).batch({ split: 'test', epoch: 0, step: 0 });
+    expect(colorsOf(other).map(([red]) => red)).not.toEqual(reds.slice(0, 7));
+  });
+
+  it('deals a single folder of classes into folds too, and names folds that are none', async () => {
+    for (let i = 0; i < 4; i++) await writeColor(`a/${i}.png`, [i, 0, 0]);
+    expect((await make({ folds: 4, fold: 3 })).sizes).toEqual({ train: 3, validation: 0, test: 1 });
+    expect(await messageFor({ folds: 4, fold: 4 })).toBe('fold: 4 of 4 folds, which are counted from 0');
+    expect(await messageFor({ fold: 1 })).toBe('fold: 1 without folds');
+    expect(await messageFor({ folds: 5, fold: 4 })).toBe('folds: 5 of 4 images leave an empty test split');
+  });
+
+  it('has prompts of its classes with a tokenizer, and no tokens in batches', async () => {
+    await writeColor('train/SeaLake/1.png', [0, 51, 255]);
+    await writeColor('train/Forest/1.png', [0, 153, 255]);
+    await writeColor('test/Forest/1.png', [9, 9, 9]);
+    const registry = new Registry().use(plugin);
+    const options = { prompts: ['aerial view of {}.'], names: { Forest: 'woods' } };
+    const tokenizer = resolvePart(registry, 'tokenizer', 'words', 'dataset.tokenizer');
+    const dataset = await make({ ...options, tokenizer });
+    expect(dataset.text!.prompts).toEqual([['aerial view of woods.'], ['aerial view of sea lake.']]);
+    expect(dataset.text!.tokenizer.encode(dataset.text!.prompts.flat()).shape).toEqual([2, 8]);
+    expect((await dataset.batch({ split: 'test', epoch: 0, step: 0 })).inputs).not.toHaveProperty('tokens');
+    expect(dataset.fingerprint).not.toBe((await make()).fingerprint);
+
+    // A vocabulary without z.
+    const signs = [...'abcdefghijklmnopqrstuvwxy.'];
+    writeFileSync(join(folder, 'tokenizer.json'), JSON.stringify(clipFile([['l', 'a']], signs)));
+    const clip = resolvePart(registry, 'tokenizer', { use: 'clip-bpe', file: 'tokenizer.json' }, 'dataset.tokenizer');
+    expect((await make({ ...options, tokenizer: clip })).text!.tokenizer.vocabularySize).toBe(2 * 26 + 3);
+    expect(await messageFor({ ...options, names: { Forest: 'plaza' }, tokenizer: clip })).toBe(
+      'the vocabulary lacks "plaza" of the text "aerial view of plaza."',
+    );
   });
 
   it('computes mean and deviation over train images', async () => {

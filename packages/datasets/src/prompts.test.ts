@@ -1,4 +1,7 @@
-import { InputError, Registry, resolvePart } from '@retort/core';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { InputError, Registry, resolvePart, Seeds } from '@retort/core';
 import { plugin } from './index.js';
 import { classPrompts, promptSets, spokenName, textOfClasses, textOptions } from './prompts.js';
 
@@ -77,5 +80,35 @@ describe('prompts', () => {
     expect(await textOf(eurosat, {})).toBeUndefined();
     await expect(textOf(eurosat, { prompts: 'satellite' })).rejects.toThrow('prompts: of no use without a tokenizer');
     await expect(textOf(eurosat, { names: {} })).rejects.toThrow('names: of no use without a tokenizer');
+  });
+
+  it('is there in generated scenes and CIFAR, with the classes they are made of', async () => {
+    const scope = registry.createScope();
+    const datasetOf = (options: Record<string, unknown>) =>
+      scope.create(resolvePart(registry, 'dataset', { tokenizer: 'words', ...options }, 'dataset'), {
+        ...{ seeds: new Seeds(1), scope, baseFolder: tmpdir(), path: 'dataset' },
+      });
+    const scenes = await datasetOf({ use: 'scenes', classes: 4, train: 40, test: 4, prompts: ['a {}'] });
+    expect(scenes.text!.prompts).toEqual([
+      ['a plain disc'],
+      ['a striped disc'],
+      ['a dotted disc'],
+      ['a plain triangle'],
+    ]);
+    // One row: label 0 and black pixels.
+    const root = mkdtempSync(join(tmpdir(), 'retort-prompts-'));
+    writeFileSync(join(root, 'a.bin'), new Uint8Array(1 + 3 * 32 * 32));
+    const cifar = await datasetOf({ use: 'cifar-10', root, train: ['a.bin'], test: ['a.bin'], validation: 0 });
+    expect(cifar.text!.prompts).toHaveLength(10);
+    expect(cifar.text!.prompts[9][6]).toBe('a photo of the small truck.');
+    rmSync(root, { recursive: true });
+  });
+
+  it('is registered with tokenizers whose every option is described', () => {
+    const parts = registry.list('tokenizer');
+    expect(parts.map(({ part }) => part.name)).toEqual(['clip-bpe', 'words']);
+    for (const { part } of parts) {
+      for (const option of Object.values(part.options.shape)) expect(option.description).toMatch(/\w/);
+    }
   });
 });

@@ -107,10 +107,17 @@ describe('clip-bpe', () => {
       const tokenizer = await make({ contextLength: 6 }, file);
       // c a and o in the middle have ids 2, 0 and 7, "d" and "g" at the end of a word 9 + 3 and 9 + 6; "ca" is 18.
       expect([...tokenizer.encode(['cad go']).data]).toEqual([19, 18, 12, 6, 7 + 9, 20]);
-      const error = await errorOf(() => tokenizer.encode(['a dog', 'a Photo of a zebra']));
-      expect(error.message).toBe('the vocabulary lacks "Photo", "zebra" of the text "a Photo of a zebra"');
+      const error = await errorOf(() => tokenizer.encode(['a dog', 'a Photo of a zebra.']));
+      expect(error.message).toBe('the vocabulary lacks "photo", "zebra" of the text "a Photo of a zebra."');
     },
   );
+
+  it('refuses a text that has an end token in the middle, where a text encoder would stop', async () => {
+    const tokenizer = await make();
+    expect((await errorOf(() => tokenizer.encode(['a <|endoftext|> cat']))).message).toBe(
+      'the vocabulary lacks "<|endoftext|>" of the text "a <|endoftext|> cat"',
+    );
+  });
 
   it('refuses files that are missing, damaged or of another kind', async () => {
     expect((await errorOf(make({ file: 'none.json' }))).message).toBe(`no such file: ${join(folder, 'none.json')}`);

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { Tokenizer as Encoder } from '@huggingface/tokenizers';
 import { definePart, InputError, messageOf, readInputFile, sha256, z, type Tokenizer } from '@retort/core';
 import { padIds } from './token-rows.js';
-import { lackingWords } from './tokenizer-words.js';
+import { lackingWords, wordsOf } from './tokenizer-words.js';
 
 /** CLIP's padding (Radford et al. 2021, `clip.tokenize`). Its text encoder is causal, so what follows the end has no effect. */
 const PAD = 0;
@@ -53,8 +53,15 @@ export const clipBpe = definePart('tokenizer', {
           texts.map((text) => {
             const ids = idsOf(encoder, text, false);
             if (ids.some(isLacking)) {
-              const words = text.split(/\s+/).filter((word) => idsOf(encoder, word, false).some(isLacking));
-              throw lackingWords(text, words, path, `is ${name} the vocabulary of the model?`);
+              const lacks = (word: string) => idsOf(encoder, word, false).some(isLacking);
+              // The second finds what is only taken for unknown as a whole: a start or end token, written out.
+              const words = [wordsOf(text), text.split(/\s+/)].map((all) => all.filter(lacks));
+              throw lackingWords(
+                text,
+                words[0].length > 0 ? words[0] : words[1],
+                path,
+                `is ${name} the vocabulary of the model?`,
+              );
             }
             return [start, ...(ids as number[]), end];
           }),
