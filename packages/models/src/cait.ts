@@ -2,6 +2,7 @@ import { definePart, z } from '@retort/core';
 import { buildPublished, publishedOptions } from './build-published.js';
 import { classAttentionBlock, transformerBlock } from './transformer-block.js';
 import {
+  blockEnds,
   given,
   patchGrid,
   patchTokens,
@@ -76,7 +77,7 @@ export function caitSpec({
   }
   layers.push({ name: 'tokens', from: [token, patches], config: { type: 'concat', along: 'tokens' } });
   const end = tokenOutputs('tokens', grid, { width, classes });
-  return { imageShape, layers: [...layers, ...end.layers], outputs: end.outputs };
+  return { imageShape, layers: [...layers, ...end.layers], outputs: end.outputs, blocks: blockEnds(depth) };
 }
 
 /** What layer scale starts from (Touvron et al. 2021, §2): the deeper the less. */

@@ -55,6 +55,7 @@ export function cifarResnetSpec({
     { name: 'normalize', from: ['image'], config: { type: 'normalize', ...normalization } },
     ...convNormRelu('stem', 'normalize', { filters: stem, size: 3 }),
   ];
+  const stages: string[] = [];
   let last = 'stem_relu';
   let channels = stem;
   for (const [stage, filters] of width.entries()) {
@@ -71,7 +72,8 @@ export function cifarResnetSpec({
       last = `${name}_relu`;
       channels = filters;
     }
+    stages.push(last);
   }
   layers.push(...classifier(last, classes.length));
-  return { imageShape, layers, outputs: { logits: 'logits', embedding: 'pool', featureMap: last } };
+  return { imageShape, layers, outputs: { logits: 'logits', embedding: 'pool', featureMap: last }, blocks: stages };
 }

@@ -1,6 +1,6 @@
 import type { StudentContext, Tokenizer } from '@retort/core';
 import { norm, transformerBlock } from './transformer-block.js';
-import { patchGrid, patchTokens } from './vision-transformer.js';
+import { blockEnds, patchGrid, patchTokens } from './vision-transformer.js';
 import type { LayerSpec, NetworkSpec } from './network-spec.js';
 
 /** Sizes of a transformer. */
@@ -66,7 +66,7 @@ export function clipSpec(settings: ClipSettings): NetworkSpec {
       logitScale: 'logit_scale',
       ...(boxHead && { boxes: 'boxes' }),
     },
-    blocks: Array.from({ length: image.depth }, (_, block) => `image_block${block + 1}_mlp_add`),
+    blocks: blockEnds(image.depth, 'image_'),
   };
 }
 

@@ -2,6 +2,7 @@ import { definePart, z } from '@retort/core';
 import { buildPublished, publishedOptions } from './build-published.js';
 import { transformerBlock } from './transformer-block.js';
 import {
+  blockEnds,
   given,
   patchGrid,
   patchTokens,
@@ -67,5 +68,5 @@ export function deitSpec({
     last = `${name}_mlp_add`;
   }
   const end = tokenOutputs(last, grid, { width, classes });
-  return { imageShape, layers: [...layers, ...end.layers], outputs: end.outputs };
+  return { imageShape, layers: [...layers, ...end.layers], outputs: end.outputs, blocks: blockEnds(depth) };
 }

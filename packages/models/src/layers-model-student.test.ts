@@ -49,6 +49,15 @@ describeEachBackend('layers-model student', () => {
     student.model.dispose();
   });
 
+  it('names blocks when it is told them, and refuses layers that are not there', async () => {
+    const student = await make({ taps });
+    expect(student.blocks).toBeUndefined();
+    const tapped = await make({ taps, blocks: ['layer1_relu', 'layer3_relu'] });
+    expect(tapped.blocks).toEqual(['layer1_relu', 'layer3_relu']);
+    expect(await failure({ taps, blocks: ['layer4_relu'] })).toContain('no layer is called "layer4_relu"');
+    for (const each of [student, tapped]) each.model.dispose();
+  });
+
   it('names the layers there are for a tap that does not exist, and keeps nothing', async () => {
     await expectNoLeak(async () => {
       expect(await failure({ taps: { ...taps, featureMap: 'layer3_rel' } })).toMatch(

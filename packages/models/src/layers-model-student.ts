@@ -21,8 +21,16 @@ export const layersModelStudent = definePart('student', {
         featureMap: z.string().describe('Layer of the feature map [H, W, K].'),
       })
       .describe('Layer names by output.'),
+    blocks: z
+      .array(z.string())
+      .min(1)
+      .optional()
+      .describe('Layers that end its stages or blocks, from first to last, for methods that tap the inside.'),
   }),
-  create: async ({ path, sha256, taps }, { classes, imageShape, seeds, baseFolder, path: where }): Promise<Student> => {
+  create: async (
+    { path, sha256, taps, blocks },
+    { classes, imageShape, seeds, baseFolder, path: where },
+  ): Promise<Student> => {
     registerLayers();
     const { model: loaded } = await loadLayersModel(resolve(baseFolder, path), { sha256, where });
     try {
@@ -32,6 +40,8 @@ export const layersModelStudent = definePart('student', {
         { logits, embedding: taps.embedding, featureMap: taps.featureMap },
         { where },
       );
+      // Only to see that they are there.
+      if (blocks) modelWithTaps(loaded, Object.fromEntries(blocks.map((name) => [name, name])), { where });
       checkImageInput(loaded, imageShape, { path, where });
       const offers = Object.fromEntries(
         Object.entries(ranks).map(([output, [form, rank]], i) => {
@@ -49,7 +59,7 @@ export const layersModelStudent = definePart('student', {
       }
       const weights = Object.values(namedWeights(model).trainable);
       const parameters = weights.reduce((sum, { size }) => sum + size, 0);
-      return { model, offers, parameters, ...traitsOf(model, seeds) };
+      return { model, offers, ...(blocks && { blocks }), parameters, ...traitsOf(model, seeds) };
     } catch (error) {
       loaded.dispose();
       throw error;

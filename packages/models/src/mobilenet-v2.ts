@@ -46,6 +46,7 @@ export function mobilenetV2Spec({
     { name: 'normalize', from: ['image'], config: { type: 'normalize', ...normalization } },
     ...convNormRelu('stem', 'normalize', { filters: scaled(32), size: 3, stride: 2 }),
   ];
+  const ends: string[] = [];
   let last = 'stem_relu';
   let channels = scaled(32);
   for (const [group, [expansion, base, blocks, groupStride]] of groups.entries()) {
@@ -66,8 +67,9 @@ export function mobilenetV2Spec({
       } else last = output;
       channels = filters;
     }
+    ends.push(last);
   }
   const wide = width > 1 ? scaled(1280) : 1280;
   layers.push(...convNormRelu('head', last, { filters: wide, size: 1 }), ...classifier('head_relu', classes.length));
-  return { imageShape, layers, outputs: { logits: 'logits', embedding: 'pool', featureMap: last } };
+  return { imageShape, layers, outputs: { logits: 'logits', embedding: 'pool', featureMap: last }, blocks: ends };
 }

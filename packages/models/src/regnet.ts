@@ -40,6 +40,7 @@ export function regnetSpec({
     { name: 'normalize', from: ['image'], config: { type: 'normalize', ...normalization } },
     ...convNormRelu('stem', 'normalize', { filters: 64, size: 3 }),
   ];
+  const stages: string[] = [];
   let last = 'stem_relu';
   let channels = 64;
   for (const [stage, filters] of widths.entries()) {
@@ -62,9 +63,10 @@ export function regnetSpec({
       last = `${name}_relu`;
       channels = filters;
     }
+    stages.push(last);
   }
   layers.push(...classifier(last, classes.length));
-  return { imageShape, layers, outputs: { logits: 'logits', embedding: 'pool', featureMap: last } };
+  return { imageShape, layers, outputs: { logits: 'logits', embedding: 'pool', featureMap: last }, blocks: stages };
 }
 
 /** Channels scaled by what their means say (Hu et al. 2018); the last layer is `NAME_scale`. */

@@ -72,6 +72,7 @@ export function resnetSpec({
     { name: 'stem_pool_pad', from: ['stem_relu'], config: { type: 'zero-pad', size: 1 } },
     { name: 'stem_pool', from: ['stem_pool_pad'], config: { type: 'max-pool', size: 3, stride: 2, padding: 'valid' } },
   ];
+  const stages: string[] = [];
   let last = 'stem_pool';
   let channels = width;
   for (const [stage, depth] of depths.entries()) {
@@ -106,9 +107,10 @@ export function resnetSpec({
       last = `${name}_relu`;
       channels = filters;
     }
+    stages.push(last);
   }
   layers.push(...classifier(last, classes.length, 'fc'));
-  return { imageShape, layers, outputs: { logits: 'logits', embedding: 'pool', featureMap: last } };
+  return { imageShape, layers, outputs: { logits: 'logits', embedding: 'pool', featureMap: last }, blocks: stages };
 }
 
 /** A 3x3 convolution, padded alike on all sides at any stride, batch norm, ReLU. */

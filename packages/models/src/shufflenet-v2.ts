@@ -26,6 +26,7 @@ export function shufflenetV2Spec({
     { name: 'normalize', from: ['image'], config: { type: 'normalize', ...normalization } },
     ...convNormRelu('stem', 'normalize', { filters: 24, size: 1 }),
   ];
+  const stages: string[] = [];
   let last = 'stem_relu';
   let [height, width] = imageShape;
   /** 1x1 BN ReLU, depthwise BN, 1x1 BN ReLU. */
@@ -68,9 +69,15 @@ export function shufflenetV2Spec({
       );
       last = joined(name, [`${name}_left`, branch(name, `${name}_right`, half, 1)], filters);
     }
+    stages.push(last);
   }
   layers.push(...convNormRelu('head', last, { filters: 1024, size: 1 }), ...classifier('head_relu', classes.length));
-  return { imageShape, layers, outputs: { logits: 'logits', embedding: 'pool', featureMap: 'head_relu' } };
+  return {
+    imageShape,
+    layers,
+    outputs: { logits: 'logits', embedding: 'pool', featureMap: 'head_relu' },
+    blocks: stages,
+  };
 }
 
 type Map3 = [number, number, number];

@@ -32,5 +32,6 @@ export function smallCnnSpec({
       ...classifier('layer3_relu', classes.length),
     ],
     outputs: { logits: 'logits', embedding: 'pool', featureMap: 'layer3_relu' },
+    blocks: ['layer1_relu', 'layer2_relu', 'layer3_relu'],
   };
 }

@@ -30,6 +30,7 @@ export function vggSpec({
   normalization,
 }: { depth: keyof typeof blocks } & Pick<StudentContext, 'classes' | 'imageShape' | 'normalization'>): NetworkSpec {
   const layers: LayerSpec[] = [{ name: 'normalize', from: ['image'], config: { type: 'normalize', ...normalization } }];
+  const ends: string[] = [];
   let last = 'normalize';
   for (const [block, convolutions] of blocks[depth].entries()) {
     if (block > 0) {
@@ -41,7 +42,8 @@ export function vggSpec({
       layers.push(...convNormRelu(name, last, { filters: widths[block], size: 3, bias: true }));
       last = `${name}_relu`;
     }
+    ends.push(last);
   }
   layers.push(...classifier(last, classes.length));
-  return { imageShape, layers, outputs: { logits: 'logits', embedding: 'pool', featureMap: last } };
+  return { imageShape, layers, outputs: { logits: 'logits', embedding: 'pool', featureMap: last }, blocks: ends };
 }

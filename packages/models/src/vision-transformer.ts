@@ -97,6 +97,11 @@ export function tokenOutputs(
   };
 }
 
+/** Names of what blocks called `block1` and so on end in. */
+export function blockEnds(depth: number, prefix = ''): string[] {
+  return Array.from({ length: depth }, (_, block) => `${prefix}block${block + 1}_mlp_add`);
+}
+
 /** Options without those that were left out. */
 export function given<T extends object>(options: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never;

@@ -43,6 +43,7 @@ export function wideResnetSpec({
     );
     return `${name}_relu`;
   };
+  const groups: string[] = [];
   let last = 'stem_conv';
   let channels = 16;
   for (const [group, factor] of [16, 32, 64].entries()) {
@@ -63,8 +64,15 @@ export function wideResnetSpec({
       last = `${name}_add`;
       channels = filters;
     }
+    groups.push(last);
   }
   last = activated('final', last);
   layers.push(...classifier(last, classes.length));
-  return { imageShape, layers, outputs: { logits: 'logits', embedding: 'pool', featureMap: last } };
+  return {
+    imageShape,
+    layers,
+    outputs: { logits: 'logits', embedding: 'pool', featureMap: last },
+    // The last group's sum is only normalized behind the groups.
+    blocks: [...groups.slice(0, -1), last],
+  };
 }
