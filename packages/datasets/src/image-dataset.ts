@@ -7,8 +7,11 @@ import {
   type Dataset,
   type DatasetContext,
   type DatasetText,
+  type HostTensor,
+  type Split,
 } from '@retort/core';
 import { createAugmenter, writeFloats } from './augment.js';
+import { locatedTensors, shiftLocated, type Located } from './located.js';
 import { mixInto } from './mixing.js';
 import type { CommonOptions, Limit } from './options.js';
 import { checkClassNumbers, labelledByClass, limitByClass, splitByClass, UNLABELLED, type Sample } from './split.js';
@@ -16,26 +19,37 @@ import { checkClassNumbers, labelledByClass, limitByClass, splitByClass, UNLABEL
 /** Counted up whenever the same augmentations, crop and flip alone aside, give other views. */
 const AUGMENTATION = 1;
 
-/** Labelled images of one size, before splits, shuffling and augmentation. */
+/** Images of one size with labels, captions or boxes, before splits, shuffling and augmentation. */
 export interface ImageSource {
-  /** Class names in label order. */
+  /** Class names in label order. None where batches have no labels: `label` then only balances the splits. */
   classes: string[];
   /** [H, W, 3]. */
   imageShape: [number, number, number];
   normalization: { mean: number[]; deviation: number[] };
-  /** Digest of the samples, or of what they are generated from. */
+  /** Digest of the samples, captions and boxes included, or of what they are generated from. */
   content: string;
   train: Sample[];
+  /** In the numbering of `train`; left out where it is to be carved out of that. */
+  validation?: Sample[];
   test: Sample[];
-  /** Tokenizer and prompts, where classes can be told by texts. */
+  /** Tokenizer and prompts, where there are captions or classes can be told by texts. */
   text?: DatasetText;
   /** [H, W, 3] bytes of a sample; the caller does not change them. */
   pixels(source: 'train' | 'test', index: number): Uint8Array | Promise<Uint8Array>;
+  /** Texts of samples: batches have tokens, by the tokenizer of `text`. */
+  captions?: {
+    /** How many the sample with the most has. */
+    most: number;
+    /** One at least. */
+    of(source: 'train' | 'test', index: number): readonly string[];
+  };
+  /** Where in the image is what its caption names: batches have boxes, and masks where there are any. */
+  located?(source: 'train' | 'test', index: number): Located;
 }
 
 /** A sample of a batch, and which view of it. */
 interface Shown extends Sample {
-  /** From 0; undefined for the plain image. */
+  /** From 0; undefined for the plain image with its first caption. */
   view: number | undefined;
 }
 
@@ -52,6 +66,10 @@ interface Shown extends Sample {
  * The r-th view (from 0) of a sample in epoch e is number (e k + r) mod `views`, and `batch.view` is one more. With mixing every
  * batch has `otherLabel` and `labelShare`; where nothing is mixed they are the label and 1.
  *
+ * Captions: a train batch has one of each image, view v the (v + s)-th, around and around, with s drawn for each sample from
+ * `dataSeed`. Without augmentation there are therefore as many views as captions, unless `views` says otherwise. Validation and
+ * test batches have all of them. Boxes and masks follow crop, which is held back where it would cut a box.
+ *
  * The fingerprint covers content, splits, labels and texts, and where there is augmentation also it and the run's seed, since the
  * views depend on them: equal fingerprint, view and index mean equal pixels and labels. How many views there are is not part of
  * it, nor how often an epoch repeats a sample.
@@ -64,8 +82,9 @@ export function imageDataset(
   { seeds, path }: Pick<DatasetContext, 'seeds' | 'path'>,
 ): Dataset {
   const { classes, imageShape, normalization } = source;
-  const { batchSize, augment, padding, views, repeatedAugmentation: repeats, limit = {} } = options;
+  const { batchSize, augment, padding, repeatedAugmentation: repeats, limit = {} } = options;
   checkViews(options, path);
+  checkSuits(source, augment, path);
   const augmenter = augment.length > 0 ? createAugmenter({ augment, padding }, source, seeds, path) : undefined;
   if (augmenter?.mixes && options.labelled < 1 && options.unlabelled === 'keep') {
     throw new InputError('augment: mixing needs the labels of both images, and some are not known', {
@@ -73,6 +92,9 @@ export function imageDataset(
       where: path,
     });
   }
+  const captions = source.captions?.most ?? 1;
+  const hasViews = augmenter !== undefined || captions > 1;
+  const views = augmenter ? options.views : hasViews ? (options.views ?? captions) : 1;
   const splits = makeSplits(source, options, limit, path);
   const sizes = { train: splits.train.length, validation: splits.validation.length, test: splits.test.length };
   const orders = new Map<number, Uint32Array>();
@@ -107,34 +129,35 @@ export function imageDataset(
     if (!(first >= 0 && size > 0)) {
       throw new RangeError(`no step ${step} in ${split}: it has ${Math.ceil(sizes[split] / batchSize)} batches`);
     }
-    const shown = Array.from({ length: size }, (_, i) =>
-      shownAt(address, first + i, augmented && augmenter !== undefined),
-    );
+    const shown = Array.from({ length: size }, (_, i) => shownAt(address, first + i, augmented && hasViews));
     const mixes = shown.map(({ view, index }) =>
       view === undefined ? undefined : augmenter?.mix(view, index, sizes.train),
     );
     const partners = mixes.map((mix) => mix && splits.train[mix.partner]);
-    const pixelsOf = (sample: Sample | undefined) =>
-      sample && source.pixels(split === 'test' ? 'test' : 'train', sample.index);
+    const part = split === 'test' ? 'test' : 'train';
+    const pixelsOf = (sample: Sample | undefined) => sample && source.pixels(part, sample.index);
     const pixels = await Promise.all(shown.map(pixelsOf));
     const otherPixels = await Promise.all(partners.map(pixelsOf));
 
     const length = imageShape[0] * imageShape[1] * 3;
     const image = new Float32Array(size * length);
     const other = new Float32Array(length);
+    const located = source.located && shown.map(({ index }) => source.located!(part, index));
     shown.forEach(({ view, index }, i) => {
       const out = image.subarray(i * length, (i + 1) * length);
-      if (view === undefined) {
+      if (view === undefined || !augmenter) {
         writeFloats(pixels[i]!, out);
         return;
       }
-      augmenter!.write(pixels[i]!, view, index, out);
+      const cut = augmenter.write(pixels[i]!, view, index, out, located?.[i].box);
+      if (located) located[i] = shiftLocated(located[i], cut, imageShape);
       const mix = mixes[i];
       if (!mix) return;
-      augmenter!.write(otherPixels[i]!, view, partners[i]!.index, other);
+      augmenter.write(otherPixels[i]!, view, partners[i]!.index, other);
       mixInto(out, other, mix, imageShape[1]);
     });
 
+    const { tokens, imageOfText } = textsOf(source, split, shown, options.dataSeed);
     const label = Int32Array.from(shown, (sample) => sample.label);
     return {
       split,
@@ -143,13 +166,15 @@ export function imageDataset(
       size,
       index: Int32Array.from(shown, ({ index }) => index),
       view: Int32Array.from(shown, ({ view }) => (view === undefined ? 0 : view + 1)),
-      inputs: { image: { data: image, shape: [size, ...imageShape] } },
+      inputs: { image: { data: image, shape: [size, ...imageShape] }, ...(tokens && { tokens }) },
       targets: {
-        label: { data: label, shape: [size] },
+        ...(classes.length > 0 && { label: { data: label, shape: [size] } }),
         ...(augmenter?.mixes && {
           otherLabel: { data: label.map((own, i) => partners[i]?.label ?? own), shape: [size] },
           labelShare: { data: Float32Array.from(mixes, (mix) => mix?.share ?? 1), shape: [size] },
         }),
+        ...(located && locatedTensors(located, imageShape)),
+        ...(imageOfText && { imageOfText }),
       },
     };
   }
@@ -161,7 +186,7 @@ export function imageDataset(
     sizes,
     normalization,
     ...(source.text && { text: source.text }),
-    ...(augmenter ? views !== undefined && { views } : { views: 1 }),
+    ...(views !== undefined && { views }),
     fingerprint: sha256(
       JSON.stringify([
         source.content,
@@ -170,6 +195,7 @@ export function imageDataset(
         Object.values(splits).map((samples) => samples.map(({ index, label }) => [index, label])),
         fingerprintOfViews(options, seeds, normalization),
         ...(source.text ? [source.text.tokenizer.fingerprint, source.text.prompts] : []),
+        ...(source.captions ? [options.dataSeed] : []),
       ]),
     ),
     batch,
@@ -187,6 +213,48 @@ function fingerprintOfViews(
   const parts = [...new Set(augment.map((item) => (typeof item === 'string' ? item : JSON.stringify(item))))].sort();
   const isPlain = augment.every((item) => typeof item === 'string');
   return [parts, padding, seeds.root, ...(isPlain ? [] : [normalization, AUGMENTATION])];
+}
+
+/** Tokens of the captions that a batch shows, and whose they are unless every image has one. */
+function textsOf(
+  { captions, text }: ImageSource,
+  split: Split,
+  shown: Shown[],
+  dataSeed: number,
+): { tokens?: HostTensor; imageOfText?: HostTensor } {
+  if (!captions || !text) return {};
+  const seeds = new Seeds(dataSeed).within('captions');
+  const all = shown.map(({ index }) => captions.of(split === 'test' ? 'test' : 'train', index));
+  const taken = all.map((texts, i) => {
+    if (split !== 'train') return texts;
+    const { index, view } = shown[i];
+    return [texts[view === undefined ? 0 : (view + seeds.at('shift', index).integer(texts.length)) % texts.length]];
+  });
+  const imageOfText = Int32Array.from(taken.flatMap((texts, image) => texts.map(() => image)));
+  const isOneEach = taken.every(({ length }) => length === 1);
+  return {
+    tokens: text.tokenizer.encode(taken.flat()),
+    ...(!isOneEach && { imageOfText: { data: imageOfText, shape: [imageOfText.length] } }),
+  };
+}
+
+/** @throws InputError for augmentations that captions and boxes cannot follow */
+function checkSuits({ captions, located }: ImageSource, augment: CommonOptions['augment'], where: string): void {
+  const uses = augment.map((item) => (typeof item === 'string' ? item : item.use));
+  const mixing = uses.find((use) => use === 'mixup' || use === 'cut-mix');
+  if (captions && mixing !== undefined) {
+    throw new InputError(`augment: ${mixing} makes one image of two, and their texts cannot be mixed`, {
+      hints: [`leave ${mixing} out`],
+      where,
+    });
+  }
+  const unsuited = uses.find((use) => use !== 'crop');
+  if (located && unsuited !== undefined) {
+    throw new InputError(`augment: boxes and phrases cannot follow ${unsuited}`, {
+      hints: ['only crop suits images with boxes; flip would make left of right in phrases'],
+      where,
+    });
+  }
 }
 
 /** @throws InputError when an epoch would show the same view of a sample twice */
@@ -209,7 +277,7 @@ function checkViews({ augment, views, repeatedAugmentation: repeats }: CommonOpt
 }
 
 function makeSplits(
-  { classes, train: published, test }: ImageSource,
+  { classes, train: published, validation: given, test }: ImageSource,
   { validation: fraction, without, randomLabels, labelled, unlabelled, dataSeed }: CommonOptions,
   limit: Limit,
   path: string,
@@ -220,8 +288,10 @@ function makeSplits(
   const seen = published.filter(({ label }) => !without.includes(label));
   if (seen.length === 0) throw new InputError('no train samples: `without` names every class', { where: path });
 
-  const { taken, rest } = splitByClass(seen, fraction, seeds.within('validation'));
-  if (fraction > 0 && taken.length === 0) {
+  const { taken, rest } = given
+    ? { taken: given, rest: seen }
+    : splitByClass(seen, fraction, seeds.within('validation'));
+  if (!given && fraction > 0 && taken.length === 0) {
     throw new InputError(`validation: ${fraction} of ${seen.length} train samples leaves an empty validation split`, {
       hints: ['raise it, or set it to 0 to go without a validation split'],
       where: path,

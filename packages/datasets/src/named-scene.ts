@@ -1,7 +1,6 @@
 import type { Random } from '@retort/core';
 import {
   clamp,
-  covers,
   paintPieces,
   randomColor,
   shapes,
@@ -188,13 +187,6 @@ function namesBeside(
  */
 export function paintNamedScene(scene: NamedScene, size: number, random: Random): Uint8Array {
   return paintPieces({ ...scene, pieces: [...scene.clutter, ...scene.objects] }, size, random);
-}
-
-/** [size, size]: 1 where a pixel's center is inside the object. */
-export function maskOf(object: Piece, size: number): Uint8Array {
-  return Uint8Array.from({ length: size * size }, (_, i) =>
-    Number(covers(object, (i % size) + 0.5, Math.floor(i / size) + 0.5)),
-  );
 }
 
 /** Left, top, right, bottom of a mask's pixels, in pixels. */

@@ -133,7 +133,7 @@ export const sceneVocabulary: readonly string[] = [
   `on a ${groundNames.join(' ')} background`,
   'in the middle center upper lower corner near side at the top bottom',
   `an ${Object.keys(relations).join(' ')}`,
-  'a large red striped disc in the top left corner , a small blue square in the bottom right corner and a small green cross on the right',
+  'a large red striped disc in the top left corner , a small blue square in the bottom right corner and a small green cross in the top right corner',
 ];
 
 function relationsBetween(object: NamedObject, other: NamedObject): Relation[] {

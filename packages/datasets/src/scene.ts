@@ -216,10 +216,17 @@ function toBytes(canvas: Float32Array, noise: number, random: Random): Uint8Arra
   return bytes;
 }
 
-/** Whether a piece covers a place, given in pixels. */
-export function covers({ x, y, radius, angle, shape }: Piece, column: number, row: number): boolean {
-  const [cos, sin, dx, dy] = [Math.cos(angle), Math.sin(angle), column - x, row - y];
-  return signedDistance(shape, cos * dx + sin * dy, cos * dy - sin * dx, radius) <= 0;
+/** [size, size]: 1 where a pixel's center is inside the piece. */
+export function maskOf({ x, y, radius, angle, shape }: Piece, size: number): Uint8Array {
+  const mask = new Uint8Array(size * size);
+  const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+  for (let row = 0, i = 0; row < size; row++) {
+    for (let column = 0; column < size; column++, i++) {
+      const [dx, dy] = [column + 0.5 - x, row + 0.5 - y];
+      if (signedDistance(shape, cos * dx + sin * dy, cos * dy - sin * dx, radius) <= 0) mask[i] = 1;
+    }
+  }
+  return mask;
 }
 
 export function randomColor(random: Random, low = 0, high = 1): Color {
