@@ -32,6 +32,25 @@ export const promptSets = {
 
 type PromptSet = keyof typeof promptSets;
 
+const setNames = Object.keys(promptSets) as [PromptSet, ...PromptSet[]];
+const templates = z.array(z.string().regex(/\{\}/, { error: 'a template needs {} where the class goes' })).min(1);
+
+/** By what was written, so that a misspelled name is told as such, where a union would only say that neither fits. */
+const promptsOption = z
+  .custom<PromptSet | string[]>()
+  .check((payload) => {
+    const kind = typeof payload.value === 'string' ? z.enum(setNames) : templates;
+    for (const issue of kind.safeParse(payload.value).error?.issues ?? []) {
+      payload.issues.push({ ...issue, input: payload.value } as z.core.$ZodRawIssue);
+    }
+  })
+  .meta({
+    anyOf: [
+      { type: 'string', enum: setNames },
+      { type: 'array', minItems: 1, items: { type: 'string', pattern: '\\{\\}' } },
+    ],
+  });
+
 /** Options of data sets whose classes can be told by texts. */
 export const textOptions = {
   tokenizer: partReference('tokenizer')
@@ -39,11 +58,7 @@ export const textOptions = {
     .describe(
       'Turns texts into ids for student and teachers with a text encoder; needed for zero-shot classification.',
     ),
-  prompts: z
-    .union([
-      z.enum(Object.keys(promptSets) as [PromptSet, ...PromptSet[]]),
-      z.array(z.string().includes('{}', { error: 'a template needs {} where the class goes' })).min(1),
-    ])
+  prompts: promptsOption
     .optional()
     .describe(
       'Texts that stand for a class, `{}` in place of its name: photographs (7 templates, unless this is given), satellite (9), ' +
@@ -72,10 +87,10 @@ export function classPrompts(
   if (stray !== undefined) {
     throw new InputError(`names: "${stray}" is no class`, { hints: [nearestHint(stray, classes)], where });
   }
-  const templates = typeof prompts === 'string' ? promptSets[prompts] : prompts;
+  const chosen = typeof prompts === 'string' ? promptSets[prompts] : prompts;
   return classes.map((name) => {
     const spoken = names[name] ?? spokenName(name);
-    return templates.map((template) => template.replaceAll('{}', () => spoken));
+    return chosen.map((template) => template.replaceAll('{}', () => spoken));
   });
 }
 
