@@ -456,12 +456,14 @@ describe('imageDataset', () => {
     );
   });
 
-  it('refuses to mix images whose labels are not known', () => {
-    const augment = augmentations('mixup');
-    expect(() => make({ augment, labelled: 0.5 })).toThrow(
-      'augment: mixing needs the labels of both images, and some are not known',
+  it('mixes images with others whose labels are not known, and says so of each', async () => {
+    const options = { labelled: 0.5, augment: augmentations('mixup') };
+    const batches = await epochOf(make(options), 'train', 0);
+    const pairs = batches.flatMap(({ targets }) =>
+      [...targets.otherLabel!.data].map((other, i) => [targets.label!.data[i] >= 0, other >= 0].join()),
     );
-    expect(make({ augment, labelled: 0.5, unlabelled: 'drop' }).sizes.train).toBe(46);
+    expect(new Set(pairs).size).toBe(4);
+    expect(labelsOf(batches).filter((label) => label === -1)).toHaveLength(45);
   });
 
   it('hands texts on and has them in its fingerprint', () => {

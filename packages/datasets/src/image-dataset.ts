@@ -56,8 +56,8 @@ interface Shown extends Sample {
 /**
  * Makes a data set of a source: carves out `validation`, drops and relabels classes, hides labels, shuffles and augments.
  *
- * With `labelled` below 1 the `targets.label` of the other train samples is -1, or `unlabelled: drop` leaves them out. Which
- * labels are known depends on `dataSeed`, and a sample known at one fraction is known at every greater one.
+ * With `labelled` below 1 the `targets.label` of the other train samples is -1, and so is `otherLabel` where such an image is
+ * mixed in; or `unlabelled: drop` leaves them out. Which labels are known depends on `dataSeed`, and a sample known at one fraction is known at every greater one.
  *
  * `index` numbers are those of the source, so they stay with their image when splits change; train and validation share one
  * numbering. An epoch of augmented train batches has as many samples as the split: with `repeatedAugmentation` k the first of
@@ -86,12 +86,6 @@ export function imageDataset(
   checkViews(options, path);
   checkSuits(source, augment, path);
   const augmenter = augment.length > 0 ? createAugmenter({ augment, padding }, source, seeds, path) : undefined;
-  if (augmenter?.mixes && options.labelled < 1 && options.unlabelled === 'keep') {
-    throw new InputError('augment: mixing needs the labels of both images, and some are not known', {
-      hints: ['leave mixup and cut-mix out, or set unlabelled: drop'],
-      where: path,
-    });
-  }
   const captions = source.captions?.most ?? 1;
   const hasViews = augmenter !== undefined || captions > 1;
   const views = augmenter ? options.views : hasViews ? (options.views ?? captions) : 1;
