@@ -154,7 +154,13 @@ describe('cifar-100', () => {
 describe('plugin', () => {
   it('registers data sets whose every option is described', () => {
     const parts = new Registry().use(plugin).list('dataset');
-    expect(parts.map(({ part }) => part.name)).toEqual(['cifar-10', 'cifar-100', 'image-folder', 'scenes']);
+    expect(parts.map(({ part }) => part.name)).toEqual([
+      'cifar-10',
+      'cifar-100',
+      'image-folder',
+      'scenes',
+      'captioned-scenes',
+    ]);
     for (const { part } of parts) {
       for (const option of Object.values(part.options.shape)) expect(option.description).toMatch(/\w/);
     }
