@@ -156,7 +156,7 @@ describe('captioned-scenes', () => {
   it('has pixels of about the published mean and deviation at every difficulty', async () => {
     for (const difficulty of ['easy', 'medium', 'hard']) {
       const dataset = await make({ test: 150, batchSize: 150, difficulty });
-      const { data } = (await dataset.batch(test)).inputs.image!;
+      const data = (await dataset.batch(test)).inputs.image!.data as Float32Array;
       for (let c = 0; c < 3; c++) {
         const values = data.filter((_, i) => i % 3 === c);
         const mean = values.reduce((sum, value) => sum + value, 0) / values.length;

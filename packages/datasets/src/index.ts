@@ -1,5 +1,6 @@
 import { definePlugin } from '@retort/core';
 import { captionedScenes } from './captioned-scenes.js';
+import { captions } from './captions.js';
 import { cifar10, cifar100 } from './cifar.js';
 import { imageFolder } from './image-folder.js';
 import { scenes } from './scenes.js';
@@ -9,6 +10,7 @@ import { wordsTokenizer } from './tokenizer-words.js';
 export { augmentOption } from './augmentation.js';
 export type { Augmentation } from './augmentation.js';
 export { captionedSceneDifficulties, captionedScenes } from './captioned-scenes.js';
+export { captions } from './captions.js';
 export { cifar10, cifar100 } from './cifar.js';
 export { cifar100Classes, cifar10Classes } from './cifar-classes.js';
 export { imageDataset } from './image-dataset.js';
@@ -27,7 +29,7 @@ export { wordsOf, wordsTokenizer } from './tokenizer-words.js';
 export const plugin = definePlugin({
   name: '@retort/datasets',
   register(registry) {
-    registry.add(cifar10).add(cifar100).add(imageFolder).add(scenes).add(captionedScenes);
+    registry.add(cifar10).add(cifar100).add(imageFolder).add(scenes).add(captionedScenes).add(captions);
     registry.add(clipBpe).add(wordsTokenizer);
   },
 });
