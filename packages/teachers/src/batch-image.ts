@@ -1,7 +1,7 @@
 import { InputError, type Batch, type HostTensor, type TeacherContext } from '@retort/core';
 
 /** A batch's images [B, H, W, 3]. @throws InputError when it has none, or not of the shape the teacher was made for */
-export function imageOf({ inputs }: Batch, { id, imageShape, path }: TeacherContext): HostTensor {
+export function imageOf({ inputs }: Pick<Batch, 'inputs'>, { id, imageShape, path }: TeacherContext): HostTensor {
   const shape = inputs.image?.shape.slice(1).join(' x ');
   const expected = imageShape.join(' x ');
   if (!inputs.image || shape !== expected) {

@@ -17,6 +17,8 @@ export interface CacheShard {
   read(numbers: readonly number[]): Promise<{ records: (Uint8Array | undefined)[]; damaged: number[] }>;
   /** @param records [recordBytes] each, by number; their first {@link sealBytes} bytes are overwritten */
   write(records: ReadonlyMap<number, Uint8Array>): Promise<void>;
+  /** Records that the file has room for so far; of those some may be absent. */
+  count(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -93,6 +95,7 @@ export async function openShard(
         }),
       );
     },
+    count: async () => Math.ceil(((await file.stat()).size - wanted.length) / recordBytes),
     close: () => file.close(),
   };
   return { shard, ...(replaced !== undefined && { replaced }) };

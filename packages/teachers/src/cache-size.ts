@@ -7,6 +7,8 @@ interface CacheSize {
   views: number;
   recordBytes: number;
   headerBytes: number;
+  /** Of a text's record, where texts are kept: how many there are is not known before they come. */
+  textBytes?: number;
 }
 
 /** Bytes that the caches of one run will need, by folder: each is told of the others, though none has written yet. */
@@ -22,7 +24,7 @@ const promised = new WeakMap<Dataset, Map<string, number>>();
  */
 export async function checkCacheSize(
   folder: string,
-  { sizes, views, recordBytes, headerBytes }: CacheSize,
+  { sizes, views, recordBytes, headerBytes, textBytes }: CacheSize,
   { teacherId, dataset, maxBytes, where }: { teacherId: string; dataset: Dataset; maxBytes: number; where: string },
 ): Promise<string> {
   const evaluated = sizes.validation + sizes.test;
@@ -30,12 +32,11 @@ export async function checkCacheSize(
   const total = (sizes.train * views + evaluated) * recordBytes + files * headerBytes;
   const ofRun = promised.get(dataset) ?? new Map<string, number>();
   promised.set(dataset, ofRun.set(folder, total));
-  const ofThisRun = [...ofRun.values()].reduce((sum, bytes) => sum + bytes, 0);
   const parent = dirname(folder);
-  const ofOthers = await bytesIn(parent, ofRun, where);
+  const { ofThisRun, ofOthers } = await bytesTaken(parent, dataset, where);
   const sum =
     `${counted(sizes.train, 'sample')} × ${counted(views, 'view')} and ${evaluated.toLocaleString('en')} to evaluate, ` +
-    `${counted(recordBytes, 'byte')} each`;
+    `${counted(recordBytes, 'byte')} each${textBytes === undefined ? '' : `; ${counted(textBytes, 'byte')} a text beside`}`;
   if (ofThisRun + ofOthers > maxBytes) {
     throw new InputError(
       `the outputs of teacher "${teacherId}" take ${byteText(total)} (${sum}); ${parent} would grow to ` +
@@ -51,6 +52,31 @@ export async function checkCacheSize(
     );
   }
   return `${byteText(total)} (${sum})`;
+}
+
+/**
+ * @param folder of a teacher's cache
+ * @returns bytes that maxBytes leaves beside what this run's images and other runs take
+ */
+export async function roomForTexts(
+  folder: string,
+  { dataset, maxBytes, where }: { dataset: Dataset; maxBytes: number; where: string },
+): Promise<number> {
+  const { ofThisRun, ofOthers } = await bytesTaken(dirname(folder), dataset, where);
+  return maxBytes - ofThisRun - ofOthers;
+}
+
+/** Bytes that this run's caches will take in a folder, and bytes that others have there. */
+async function bytesTaken(
+  parent: string,
+  dataset: Dataset,
+  where: string,
+): Promise<{ ofThisRun: number; ofOthers: number }> {
+  const ofRun = promised.get(dataset) ?? new Map<string, number>();
+  return {
+    ofThisRun: [...ofRun.values()].reduce((sum, bytes) => sum + bytes, 0),
+    ofOthers: await bytesIn(parent, ofRun, where),
+  };
 }
 
 /** Bytes on the disk of the folders in `parent`, but for those listed. Holes in files take none. */

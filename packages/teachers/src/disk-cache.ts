@@ -19,9 +19,11 @@ import {
 import { networkOutput, toTensor } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { type CacheShard, headerBytes, keepFile, openShard, sealBytes } from './cache-shard.js';
-import { checkCacheSize } from './cache-size.js';
+import { checkCacheSize, roomForTexts } from './cache-size.js';
 import { disposeOutput } from './output-shapes.js';
-import { precisions, recordLayout } from './record-layout.js';
+import { isExact, precisions, recordLayout, type RecordField } from './record-layout.js';
+import { recordMemory } from './record-memory.js';
+import { textCache, textKeys, textStart } from './text-cache.js';
 
 const diskCacheOptions = z.strictObject({
   folder: z
@@ -62,8 +64,8 @@ const diskCacheOptions = z.strictObject({
 });
 
 /**
- * Teachers' outputs on disk: those of a sample are computed once for each view that the data set shows of it. How they are kept
- * and shared is told in docs/teacher-cache.md.
+ * Teachers' outputs on disk: those of a sample are computed once for each view that the data set shows of it, and those of a text
+ * once, whatever image it comes with. How they are kept and shared is told in docs/teacher-cache.md.
  */
 export const diskCache = definePart('cache', {
   name: 'disk',
@@ -95,12 +97,15 @@ async function createDiskCache(
   const description = teacher.describe();
   const shapes = keptShapes(teacher.id, description.provides, options.outputs, where);
   const names = Object.keys(shapes);
-  const hasFeatures = names.some((name) => name !== 'logits');
+  const { textEmbedding, ...ofImages } = shapes;
+  const hasFeatures = names.some((name) => !isExact(name));
   const precision = hasFeatures ? options.precision : 'float32';
   const classes = shapes.logits?.[0] ?? 0;
   const topLogits = options.topLogits !== undefined && options.topLogits < classes ? options.topLogits : undefined;
-  const layout = recordLayout(shapes, { precision, topLogits });
+  const layout = recordLayout(ofImages, { precision, topLogits });
   const recordBytes = sealBytes + layout.bytes;
+  const textLayout = textEmbedding && recordLayout({ textEmbedding }, { precision });
+  const textBytes = textLayout && textStart + textLayout.bytes;
 
   /** All that the values depend on. On another backend a teacher's last bits differ. */
   const content = {
@@ -117,7 +122,7 @@ async function createDiskCache(
   const folder = join(resolve(baseFolder, options.folder), sha256(JSON.stringify(content)).slice(0, 16));
   const size = await checkCacheSize(
     folder,
-    { sizes: dataset.sizes, views, recordBytes, headerBytes: headerBytes(headerOf(`view-${views}`)) },
+    { sizes: dataset.sizes, views, recordBytes, headerBytes: headerBytes(headerOf(`view-${views}`)), textBytes },
     { teacherId: teacher.id, dataset, maxBytes: options.maxBytes, where },
   );
   emit({ type: 'info', message: `the outputs of teacher "${teacher.id}" are kept in ${folder}: ${size}` });
@@ -138,20 +143,23 @@ async function createDiskCache(
   /** Test images are numbered by themselves; train and validation images share one numbering. */
   const shardOf = ({ split, view }: Batch, i: number) => (split === 'test' ? 'test' : `view-${view[i]}`);
   const shards = new Map<string, CacheShard>();
-  async function openNamed(name: string): Promise<void> {
+  async function openFile(name: string, bytes: number): Promise<CacheShard> {
     const teacherFile = join(folder, 'teacher.safetensors');
     if (await keepFile(teacherFile, encodeTeacher(content, description))) {
       warn(teacherFile, `${teacherFile} was damaged and has been written anew`);
     }
     const path = join(folder, `${name}.bin`);
-    const { shard, replaced } = await openShard(path, headerOf(name), recordBytes);
-    shards.set(name, shard);
+    const { shard, replaced } = await openShard(path, headerOf(name), bytes);
     if (replaced) warn(path, `${path}: ${replaced}; it is built anew`);
+    return shard;
   }
   /** Files of other views are closed: epochs show one after the other, or a few at a time. */
   async function useShards(wanted: ReadonlySet<string>): Promise<void> {
     for (const name of [...shards.keys()].filter((open) => !wanted.has(open))) await closeNamed(name);
-    for (const name of wanted) if (!shards.has(name)) await openNamed(name).catch(goOn);
+    for (const name of [...wanted].filter((each) => !shards.has(each))) {
+      const shard = await openFile(name, recordBytes).catch(goOn);
+      if (shard) shards.set(name, shard);
+    }
   }
   async function closeNamed(name: string): Promise<void> {
     const shard = shards.get(name);
@@ -159,8 +167,25 @@ async function createDiskCache(
     await shard?.close();
   }
 
-  /** Records held in memory: the first that fit. Every epoch asks for all alike, so none is worth more than another. */
-  const memory = new Map<string, Uint8Array>();
+  const memory = recordMemory(options.memoryBytes);
+
+  let room: Promise<number> | undefined;
+  const texts =
+    textBytes === undefined
+      ? undefined
+      : textCache({
+          open: () => openFile('texts', textBytes),
+          memory,
+          mayGrowTo: async (records) => {
+            // Asked for once all caches of the run are made and have said what they will take.
+            room ??= roomForTexts(folder, { dataset, maxBytes: options.maxBytes, where });
+            const fits = records * textBytes <= (await room);
+            if (!fits)
+              warn('texts', `${folder} would grow over maxBytes: no more texts of teacher "${teacher.id}" are kept`);
+            return fits;
+          },
+          damaged: (path) => warn('records of texts', `${path} has damaged texts; they are computed anew`),
+        });
 
   /** Goes on while the student trains; the next batch waits for it, so that it finds what this one has written. */
   let writing: Promise<unknown> = Promise.resolve();
@@ -172,7 +197,7 @@ async function createDiskCache(
     const records = keys.map((key) => memory.get(key));
     const put = (i: number, record: Uint8Array | undefined) => {
       records[i] = record;
-      if (record && (memory.size + 1) * recordBytes <= options.memoryBytes) memory.set(keys[i], record);
+      if (record) memory.put(keys[i], record);
     };
     /** Places in the batch that have no record yet, of one shard or of all. */
     const lacking = (shard?: string) =>
@@ -191,74 +216,110 @@ async function createDiskCache(
       }
     }
 
+    const { tokens } = batch.inputs;
+    const textNames = texts && tokens ? textKeys(tokens) : [];
+    const textRecords = (await texts?.find(textNames).catch(goOn)) ?? textNames.map(() => undefined);
+
     const missing = lacking();
-    if (missing.length > 0) {
+    const missingTexts = textRecords.flatMap((record, t) => (record ? [] : [t]));
+    if (missing.length > 0 || missingTexts.length > 0) {
       // The whole batch, as without a cache. What was kept before stays as it was.
-      const computed = await inferRecords(batch);
-      for (const i of missing) put(i, computed[i]);
+      const computed = await compute(batch, missing.length > 0, missingTexts.length > 0);
+      for (const i of missing) put(i, computed.images[i]);
+      for (const t of missingTexts) textRecords[t] = computed.texts[t];
       const write = async ([name, shard]: [string, CacheShard]) => {
         const ofShard = missing.filter((i) => shardNames[i] === name);
-        await shard.write(new Map(ofShard.map((i) => [batch.index[i], computed[i]]))).catch(goOn);
+        await shard.write(new Map(ofShard.map((i) => [batch.index[i], computed.images[i]]))).catch(goOn);
       };
-      writing = Promise.all(Array.from(shards, write));
+      const newTexts = new Map(missingTexts.map((t) => [textNames[t], computed.texts[t]]));
+      writing = Promise.all([
+        ...Array.from(shards, write),
+        ...(texts && newTexts.size > 0 ? [texts.add(newTexts).catch(goOn)] : []),
+      ]);
     }
-    return decode(records as Uint8Array[]);
+    const tensors = {
+      ...decode(records as Uint8Array[], layout.fields, sealBytes),
+      ...(textLayout && tokens && decode(textRecords as Uint8Array[], textLayout.fields, textStart)),
+    };
+    const given = names.filter((name) => name in tensors);
+    return networkOutput(
+      given,
+      given.map((name) => tensors[name]),
+    );
   }
 
-  /** The teacher's answer as records, [recordBytes] each. */
-  async function inferRecords(batch: Batch): Promise<Uint8Array[]> {
-    const output = await teacher.infer(batch);
+  /** The batch as far as images are concerned, for a teacher whose answers about them need no texts. */
+  function withoutTexts(batch: Batch): Batch {
+    const { tokens: _, ...inputs } = batch.inputs;
+    return 'textEmbedding' in description.provides ? { ...batch, inputs } : batch;
+  }
+
+  /** What the teacher says of a batch as records, [recordBytes] an image and [textBytes] a text. */
+  async function compute(
+    batch: Batch,
+    ofImages: boolean,
+    ofTexts: boolean,
+  ): Promise<{ images: Uint8Array[]; texts: Uint8Array[] }> {
+    const { tokens } = batch.inputs;
+    const onlyTexts = !ofImages && teacher.encode !== undefined;
+    const output = onlyTexts
+      ? await teacher.encode!({ tokens })
+      : await teacher.infer(ofTexts ? batch : withoutTexts(batch));
     try {
-      const records = Array.from({ length: batch.size }, () => new Uint8Array(recordBytes));
-      for (const field of layout.fields) {
-        const tensor = outputNamed(output, field.name);
-        const shape = [batch.size, ...field.shape].join(', ');
-        if (tensor?.dtype !== 'float32' || tensor.shape.join(', ') !== shape) {
-          const given = tensor ? `${tensor.dtype} [${tensor.shape.join(', ')}]` : 'nothing';
-          throw new RunError(
-            `teacher "${teacher.id}" gives ${given} as "${field.name}", what is kept is float32 [${shape}]`,
-            { hints: ['cache.outputs: list the others'], where },
-          );
-        }
-        const values = (await tensor.data()) as Float32Array;
-        try {
-          records.forEach((record, i) => {
-            field.encode(values.subarray(i * field.size, (i + 1) * field.size), bytesOf(record, field));
-          });
-        } catch (error) {
-          throw new RunError(
-            `"${field.name}" of teacher "${teacher.id}" cannot be kept as ${precision}: ${messageOf(error)}`,
-            { hints: ['cache.precision: float32 keeps any value'], where, cause: error },
-          );
-        }
-      }
-      return records;
+      return {
+        images: onlyTexts ? [] : await encode(output, batch.size, layout.fields, sealBytes, recordBytes),
+        texts: ofTexts ? await encode(output, tokens!.shape[0], textLayout!.fields, textStart, textBytes!) : [],
+      };
     } finally {
       disposeOutput(output);
     }
   }
 
-  /** Read or just computed, what is handed out comes from records, so it is the same bits either way. */
-  function decode(records: Uint8Array[]): NetworkOutput {
-    const tensors = layout.fields.map((field) => {
-      const data = new Float32Array(records.length * field.size);
-      records.forEach((record, i) => {
-        field.decode(bytesOf(record, field), data.subarray(i * field.size, (i + 1) * field.size));
-      });
-      return toTensor({ data, shape: [records.length, ...field.shape] });
-    });
-    return networkOutput(names, tensors);
+  /** An answer about so many images or texts as records of so many bytes, values from `start` on. */
+  async function encode(
+    output: NetworkOutput,
+    count: number,
+    fields: readonly RecordField[],
+    start: number,
+    bytes: number,
+  ): Promise<Uint8Array[]> {
+    const records = Array.from({ length: count }, () => new Uint8Array(bytes));
+    for (const field of fields) {
+      const tensor = outputNamed(output, field.name);
+      // The one number that is no image's is kept with each.
+      const isShared = field.name === 'logitScale';
+      const shape = (isShared ? [] : [count, ...field.shape]).join(', ');
+      if (tensor?.dtype !== 'float32' || tensor.shape.join(', ') !== shape) {
+        const given = tensor ? `${tensor.dtype} [${tensor.shape.join(', ')}]` : 'nothing';
+        throw new RunError(
+          `teacher "${teacher.id}" gives ${given} as "${field.name}", what is kept is float32 [${shape}]`,
+          { hints: ['cache.outputs: list the others'], where },
+        );
+      }
+      const values = (await tensor.data()) as Float32Array;
+      try {
+        records.forEach((record, i) => {
+          const own = isShared ? values : values.subarray(i * field.size, (i + 1) * field.size);
+          field.encode(own, bytesOf(record, field, start));
+        });
+      } catch (error) {
+        throw new RunError(
+          `"${field.name}" of teacher "${teacher.id}" cannot be kept as ${precision}: ${messageOf(error)}`,
+          { hints: ['cache.precision: float32 keeps any value'], where, cause: error },
+        );
+      }
+    }
+    return records;
   }
-
-  const bytesOf = (record: Uint8Array, { start, bytes }: { start: number; bytes: number }) =>
-    record.subarray(sealBytes + start, sealBytes + start + bytes);
 
   /** The teacher's own answer, without the outputs that are not kept. */
   async function passOn(batch: Batch): Promise<NetworkOutput> {
-    const output = await teacher.infer(batch);
-    const tensors = names.map((name) => outputNamed(output, name)!);
+    const output = await teacher.infer(texts ? batch : withoutTexts(batch));
+    // A batch without texts has no embeddings of any.
+    const given = names.filter((name) => outputNamed(output, name));
+    const tensors = given.map((name) => outputNamed(output, name)!);
     tf.dispose(outputTensors(output).filter((tensor) => !tensors.includes(tensor)));
-    return networkOutput(names, tensors);
+    return networkOutput(given, tensors);
   }
 
   /** All but train images as they are where there are views of them: a run looks at those once at most. */
@@ -275,17 +336,23 @@ async function createDiskCache(
     id: teacher.id,
     describe: () => ({ ...description, provides: shapes, ...roundedIdentity(description, precision, topLogits) }),
     infer: (batch) => (isKept(batch) ? inTurn(() => recall(batch)) : passOn(batch)),
+    // What is asked for once, such as the embeddings of prompts, needs no keeping.
+    ...(teacher.encode && { encode: (inputs) => teacher.encode!(inputs) }),
     dispose: () =>
       inTurn(async () => {
         await writing;
         for (const name of [...shards.keys()]) await closeNamed(name);
+        await texts?.close();
         memory.clear();
       }),
   };
 }
 
 /** Shapes of the outputs that are kept. @throws InputError when the teacher gives none of those listed */
-function keptShapes(id: string, provides: OutputShapes, wanted: string[] | undefined, where: string): OutputShapes {
+function keptShapes(id: string, all: OutputShapes, wanted: string[] | undefined, where: string): OutputShapes {
+  // Where texts are read, boxes are those of a text in an image, and such pairs come anew in every epoch.
+  const { boxes: _, ...withoutBoxes } = all;
+  const provides = 'textEmbedding' in all ? withoutBoxes : all;
   if (!wanted) return provides;
   const shapes = Object.fromEntries(Object.entries(provides).filter(([name]) => wanted.includes(name)));
   if (Object.keys(shapes).length === 0) {
@@ -319,5 +386,24 @@ function encodeTeacher(content: object, { classes, classifier }: TeacherDescript
   return encodeSafetensors(
     classifier ? { 'classifier/kernel': classifier.kernel, 'classifier/bias': classifier.bias } : {},
     { content: JSON.stringify({ ...content, classes }) },
+  );
+}
+
+function bytesOf(record: Uint8Array, field: RecordField, start: number): Uint8Array {
+  return record.subarray(start + field.start, start + field.start + field.bytes);
+}
+
+/** Read or just computed, what is handed out comes from records, so it is the same bits either way. */
+function decode(records: Uint8Array[], fields: readonly RecordField[], start: number): Record<string, tf.Tensor> {
+  return Object.fromEntries(
+    fields.map((field) => {
+      const isShared = field.name === 'logitScale';
+      const kept = isShared ? records.slice(0, 1) : records;
+      const data = new Float32Array(kept.length * field.size);
+      kept.forEach((record, i) => {
+        field.decode(bytesOf(record, field, start), data.subarray(i * field.size, (i + 1) * field.size));
+      });
+      return [field.name, toTensor({ data, shape: isShared ? [] : [records.length, ...field.shape] })];
+    }),
   );
 }

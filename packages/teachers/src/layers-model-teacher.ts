@@ -1,6 +1,8 @@
 import { resolve } from 'node:path';
 import { definePart, z } from '@retort/core';
+import { registerLayers } from '@retort/models';
 import { loadLayersModel } from '@retort/nn';
+import { readsTexts } from './dual-network-teacher.js';
 import { networkTeacher } from './network-teacher.js';
 import { normalizationOf, preprocessingOption } from './preprocessing.js';
 
@@ -16,7 +18,8 @@ export const layersModelTeacher = definePart('teacher', {
       .record(z.string(), z.string())
       .default({})
       .describe(
-        'Layer names by output: logits (by default the layer of the first output), embedding, featureMap, or any name.',
+        'Layer names by output: logits (by default the layer of the first output), embedding, featureMap, or any name; ' +
+          'of a network that reads texts: imageEmbedding, textEmbedding, logitScale.',
       ),
     classes: z
       .array(z.string())
@@ -25,11 +28,12 @@ export const layersModelTeacher = definePart('teacher', {
   }),
   create: async ({ path, sha256, preprocessing, taps, classes }, context) => {
     const file = resolve(context.baseFolder, path);
+    registerLayers();
     const { model: loaded, fingerprint } = await loadLayersModel(file, { sha256, where: context.path });
     return networkTeacher(
       {
         loaded,
-        layers: { logits: loaded.outputs[0].sourceLayer.name, ...taps },
+        layers: readsTexts(loaded) ? taps : { logits: loaded.outputs[0].sourceLayer.name, ...taps },
         file,
         normalization: normalizationOf(preprocessing),
         classes,

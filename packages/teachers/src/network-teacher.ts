@@ -4,6 +4,7 @@ import { checkImageInput } from '@retort/models';
 import { compile, modelWithTaps, networkOutput, type TensorMap, toHost, toTensor } from '@retort/nn';
 import { imageOf } from './batch-image.js';
 import { classOrder, reorderColumns, reorderLogits } from './class-order.js';
+import { dualNetworkTeacher, readsTexts } from './dual-network-teacher.js';
 import { shapesOf } from './output-shapes.js';
 import type { Normalization } from './preprocessing.js';
 
@@ -20,8 +21,12 @@ interface NetworkTeacherOptions {
   format: string;
 }
 
-/** A LayersModel as a teacher, on tfjs's current backend, always in evaluation mode. */
+/**
+ * A LayersModel as a teacher, on tfjs's current backend, always in evaluation mode; one that reads texts beside images is a
+ * {@link dualNetworkTeacher}.
+ */
 export async function networkTeacher(options: NetworkTeacherOptions, context: TeacherContext): Promise<Teacher> {
+  if (readsTexts(options.loaded)) return await dualNetworkTeacher(options, context);
   try {
     return await create(options, context);
   } catch (error) {

@@ -12,7 +12,8 @@ import { toTensor } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 
 /**
- * A teacher whose every output is replaced by noise of the same mean, deviation and sign: to study which methods notice.
+ * A teacher whose every output about images is replaced by noise of the same mean, deviation and sign: to study which methods
+ * notice. What it says of texts stays.
  *
  * The noise of a sample is a function of `noiseSeed`, its number and its view, so it repeats like any teacher's answer.
  */
@@ -45,9 +46,11 @@ export const noisyTeacher = definePart('teacher', {
           tf.dispose([output, noise]);
           return result;
         };
-        const { taps, ...fields } = clean;
+        const { taps, textEmbedding, logitScale, ...fields } = clean;
         return {
           ...noisedRecord(fields as Record<string, tf.Tensor>, noised),
+          ...(textEmbedding && { textEmbedding }),
+          ...(logitScale && { logitScale }),
           ...(taps && { taps: noisedRecord(taps, noised) }),
         } as NetworkOutput;
       },

@@ -10,10 +10,13 @@ export interface OnnxValue {
   shape: (number | string)[];
 }
 
-interface OnnxPlan {
+export interface OnnxPlan {
   input: string;
   outputs: string[];
-  normalization: Normalization;
+  /** Of images. */
+  normalization?: Normalization;
+  /** The type of ids, where the input is not images but texts. */
+  ids?: 'int32' | 'int64';
   /** What the graph's batch axis is fixed to. */
   batchSize?: number;
 }
@@ -24,10 +27,10 @@ export interface OnnxSession {
   outputNames: string[];
   plan(plan: OnnxPlan): Promise<void>;
   /**
-   * @param image [B, H, W, 3], pixels in [0, 1]
+   * @param input images [B, H, W, 3], pixels in [0, 1], or with a plan of `ids` texts [T, N] int32
    * @returns the plan's outputs in order, feature maps as [B, H, W, K]
    */
-  infer(image: HostTensor): Promise<HostTensor[]>;
+  infer(input: HostTensor): Promise<HostTensor[]>;
   close(): Promise<void>;
 }
 
@@ -85,9 +88,9 @@ export async function openOnnxSession(
       plan: (plan) => call('plan', plan),
       infer: async ({ data, shape }) => {
         // The batch is other teachers' and the student's too: the copy is what is handed over.
-        const own = Float32Array.from(data);
-        const image = { buffer: own.buffer, shape };
-        const { outputs } = await call<{ outputs: (typeof image)[] }>('infer', image, [own.buffer]);
+        const own = data instanceof Int32Array ? Int32Array.from(data) : Float32Array.from(data);
+        const input = { buffer: own.buffer, shape };
+        const { outputs } = await call<{ outputs: (typeof input)[] }>('infer', input, [own.buffer]);
         return outputs.map((output) => ({ data: new Float32Array(output.buffer), shape: output.shape }));
       },
       close,

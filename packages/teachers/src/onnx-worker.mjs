@@ -28,28 +28,35 @@ const methods = {
       executionMode: 'sequential',
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
-      logSeverityLevel: 3,
+      logSeverityLevel: 4, // errors are thrown, and told by whoever catches them
     });
     return { inputs: session.inputMetadata, outputNames: session.outputNames };
   },
 
-  /** Which input to feed, which outputs to return, how to normalize, and the batch size the graph is fixed to, if any. */
+  /**
+   * Which input to feed, which outputs to return, how to normalize, and the batch size the graph is fixed to, if any. With `ids`,
+   * int32 or int64, rows of ids are fed in place of images.
+   */
   async plan(argument) {
     plan = argument;
   },
 
-  /** Takes and returns float32 buffers with shapes, [B, H, W, C] for images and feature maps; pixels in [0, 1]. */
+  /**
+   * Takes and returns float32 buffers with shapes, [B, H, W, C] for images and feature maps; pixels in [0, 1]. Ids are int32, [T, N].
+   */
   async infer({ buffer, shape }) {
-    const data = new Float32Array(buffer);
-    const [size, ...imageShape] = shape;
+    const data = plan.ids ? new Int32Array(buffer) : new Float32Array(buffer);
+    const [size, ...rowShape] = shape;
     const step = plan.batchSize ?? size;
-    const pixels = data.length / size;
+    const values = data.length / size;
     const chunks = [];
     for (let start = 0; start < size; start += step) {
       // A graph with a fixed batch size gets a last batch filled up with zeros.
-      const filled = new Float32Array(step * pixels);
-      filled.set(data.subarray(start * pixels, Math.min(size, start + step) * pixels));
-      chunks.push(await runBatch(filled, [step, ...imageShape]));
+      const filled = new data.constructor(step * values);
+      filled.set(data.subarray(start * values, Math.min(size, start + step) * values));
+      chunks.push(
+        await runBatch(plan.ids ? idTensor(filled, [step, ...rowShape]) : imageTensor(filled, [step, ...rowShape])),
+      );
     }
     return {
       outputs: plan.outputs.map((_, i) =>
@@ -67,17 +74,25 @@ const methods = {
   },
 };
 
-async function runBatch(data, [batch, height, width, channels]) {
+function idTensor(data, shape) {
+  return plan.ids === 'int64'
+    ? new Tensor('int64', BigInt64Array.from(data, BigInt), shape)
+    : new Tensor('int32', data, shape);
+}
+
+function imageTensor(data, [batch, height, width, channels]) {
   const { mean, deviation } = plan.normalization;
   for (let i = 0; i < data.length; i++) {
     const channel = i % channels;
     data[i] = (data[i] - mean[channel]) / deviation[channel];
   }
-  const image =
-    layout === 'nchw'
-      ? new Tensor('float32', permute(data, [batch, height * width, channels]), [batch, channels, height, width])
-      : new Tensor('float32', data, [batch, height, width, channels]);
-  const outputs = await session.run({ [plan.input]: image }, plan.outputs);
+  return layout === 'nchw'
+    ? new Tensor('float32', permute(data, [batch, height * width, channels]), [batch, channels, height, width])
+    : new Tensor('float32', data, [batch, height, width, channels]);
+}
+
+async function runBatch(input) {
+  const outputs = await session.run({ [plan.input]: input }, plan.outputs);
   return plan.outputs.map((name) => {
     const { data: values, dims, type } = outputs[name];
     if (type !== 'float32') throw new Error(`output "${name}" is ${type}, not float32`);
@@ -101,12 +116,15 @@ function permute(from, [n, a, b]) {
 
 /** Batches of one output as one array of its own, without what filled up the last. */
 function joinBatches(batches, size) {
-  const shape = [size, ...batches[0].shape.slice(1)];
+  const { shape: first, data: values } = batches[0];
+  // A number of the model, not of the batch, such as a logit scale.
+  if (first.length === 0) return { buffer: Float32Array.from(values).buffer, shape: [] };
+  const shape = [size, ...first.slice(1)];
   const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
   let offset = 0;
-  for (const { data: values } of batches) {
-    data.set(values.subarray(0, data.length - offset), offset);
-    offset += values.length;
+  for (const batch of batches) {
+    data.set(batch.data.subarray(0, data.length - offset), offset);
+    offset += batch.data.length;
   }
   return { buffer: data.buffer, shape };
 }

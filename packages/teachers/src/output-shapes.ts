@@ -4,6 +4,9 @@ const forms: Record<string, [rank: number, form: string]> = {
   logits: [1, '[B, C]'],
   embedding: [1, '[B, D]'],
   featureMap: [3, '[B, H, W, K]'],
+  imageEmbedding: [1, '[B, D]'],
+  textEmbedding: [1, '[T, D]'],
+  boxes: [1, '[B, 4]'],
 };
 
 /** Shapes without the batch axis. @throws InputError when a field has not the form its name promises */

@@ -1,4 +1,5 @@
 import { z } from '@retort/core';
+import { clipNormalization } from '@retort/models';
 
 /** Per channel: (pixel − mean) / deviation, with pixels in [0, 1]. */
 export interface Normalization {
@@ -8,6 +9,7 @@ export interface Normalization {
 
 const named = {
   none: { mean: [0, 0, 0], deviation: [1, 1, 1] },
+  clip: clipNormalization,
   imagenet: { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] },
   'cifar-10': { mean: [0.4914, 0.4822, 0.4465], deviation: [0.247, 0.2435, 0.2616] },
   'cifar-100': { mean: [0.5071, 0.4867, 0.4408], deviation: [0.2675, 0.2565, 0.2761] },

@@ -26,7 +26,7 @@ export interface RecordField extends Codec {
 /**
  * The bytes of a sample's outputs: one after the other, in the order of `shapes`.
  *
- * @param precision of all but logits
+ * @param precision of all but logits and logitScale
  * @param topLogits how many of the largest logits are kept, undefined for all, see {@link topCodec}
  */
 export function recordLayout(
@@ -37,12 +37,19 @@ export function recordLayout(
   const fields = Object.entries(shapes).map(([name, shape]): RecordField => {
     const size = shape.reduce((product, n) => product * n, 1);
     const codec =
-      name !== 'logits' ? codecs[precision](size) : topLogits === undefined ? float32(size) : topCodec(size, topLogits);
+      name === 'logits' && topLogits !== undefined
+        ? topCodec(size, topLogits)
+        : codecs[isExact(name) ? 'float32' : precision](size);
     const start = bytes;
     bytes += codec.bytes;
     return { name, shape, size, start, ...codec };
   });
   return { fields, bytes };
+}
+
+/** Whether an output is kept as float32 at any precision. */
+export function isExact(name: string): boolean {
+  return name === 'logits' || name === 'logitScale';
 }
 
 const codecs: Record<Precision, (size: number) => Codec> = { float32, float16, int8 };

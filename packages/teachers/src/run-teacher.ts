@@ -1,12 +1,15 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { definePart, InputError, z } from '@retort/core';
+import { registerLayers } from '@retort/models';
 import { loadLayersModel } from '@retort/nn';
+import { readsTexts } from './dual-network-teacher.js';
 import { networkTeacher } from './network-teacher.js';
 
 const savedStudent = z.looseObject({
   classes: z.array(z.string()),
-  outputs: z.array(z.string()).refine((names) => names.includes('logits')),
+  outputs: z.array(z.string()),
+  tokenizer: z.string().optional(),
 });
 
 /** The student of an earlier run. */
@@ -33,16 +36,26 @@ export const runTeacher = definePart('teacher', {
         where: context.path,
       });
     }
+    registerLayers();
     const { model: loaded, fingerprint, metadata } = await loadLayersModel(file, { where: context.path });
     const saved = savedStudent.safeParse(metadata);
-    if (!saved.success || saved.data.outputs.length !== loaded.outputs.length) {
+    const isWhole = ({ outputs }: z.output<typeof savedStudent>) =>
+      outputs.length === loaded.outputs.length && (outputs.includes('logits') || readsTexts(loaded));
+    if (!saved.success || !isWhole(saved.data)) {
       loaded.dispose();
       throw new InputError(`${file} was not saved by a run: its metadata lacks class names or output names`, {
         hints: ['any other model.json is a teacher of kind "layers-model"'],
         where: context.path,
       });
     }
-    const { classes, outputs } = saved.data;
+    const { classes, outputs, tokenizer } = saved.data;
+    if (tokenizer !== undefined && context.text && context.text.tokenizer.fingerprint !== tokenizer) {
+      loaded.dispose();
+      throw new InputError(`${folder} was trained with another tokenizer than the data set's`, {
+        hints: ["dataset.tokenizer: as in that run's manifest.lock.yaml; the same words then have the same ids"],
+        where: context.path,
+      });
+    }
     const layers = Object.fromEntries(outputs.map((name, i) => [name, loaded.outputs[i].sourceLayer.name]));
     return networkTeacher(
       { loaded, layers, file, classes, fingerprint, format: `student "${student}" of ${path}` },

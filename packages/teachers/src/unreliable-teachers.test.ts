@@ -54,8 +54,29 @@ const known = definePart('teacher', {
   }),
 });
 
+/** One of images and texts, more of these than of those. */
+const encoders = definePart('teacher', {
+  name: 'encoders',
+  summary: 'embeddings written down',
+  options: z.strictObject({}),
+  create: (_, { id }): Teacher => ({
+    id,
+    describe: () => ({
+      provides: { imageEmbedding: [2], textEmbedding: [2], logitScale: [] },
+      fingerprint: 'e',
+      summary: 'encoders',
+    }),
+    infer: async () => ({
+      imageEmbedding: tf.tensor2d([1, 2, 3, 4], [2, 2]),
+      textEmbedding: tf.tensor2d([1, 2, 3, 4, 5, 6], [3, 2]),
+      logitScale: tf.scalar(7),
+    }),
+    dispose: () => undefined,
+  }),
+});
+
 async function make(use: string, options: object): Promise<Teacher> {
-  const registry = new Registry().add(known).add(noisyTeacher).add(specialistTeacher);
+  const registry = new Registry().add(known).add(encoders).add(noisyTeacher).add(specialistTeacher);
   const scope = registry.createScope();
   const context: TeacherContext = teacherContext({ scope });
   return scope.create(resolvePart(registry, 'teacher', { use, ...options }), context);
@@ -99,6 +120,16 @@ describeEachBackend('unreliable teachers', () => {
     expect(deviation).toBeLessThan(9.5);
     const otherView = await inferred({ ...batch, view: Int32Array.of(1, 1) });
     expect(otherView[0]).not.toEqual(first[0]);
+  });
+
+  it('noise takes the place of what is said of images, not of texts', async () => {
+    const teacher = await make('noisy', { of: 'encoders' });
+    const output = await teacher.infer(batchOf(2));
+    expect(Object.keys(output).sort()).toEqual(['imageEmbedding', 'logitScale', 'textEmbedding']);
+    await expectClose(output.textEmbedding!, [1, 2, 3, 4, 5, 6], { absolute: 0, relative: 0 });
+    await expectClose(output.logitScale!, [7], { absolute: 0, relative: 0 });
+    expect(Array.from(await output.imageEmbedding!.data())).not.toEqual([1, 2, 3, 4]);
+    tf.dispose(outputTensors(output));
   });
 
   it('leaks nothing', async () => {

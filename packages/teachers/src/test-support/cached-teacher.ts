@@ -6,6 +6,8 @@ import { batchOf } from './teacher-inputs.js';
 export interface CountedTeacher extends Teacher {
   /** Batches it was asked for. */
   calls: number;
+  /** Times it was asked to encode. */
+  encoded: number;
 }
 
 /** Counts what a teacher is asked for. */
@@ -13,6 +15,13 @@ export function counted(teacher: Teacher): CountedTeacher {
   const counting: CountedTeacher = {
     ...teacher,
     calls: 0,
+    encoded: 0,
+    ...(teacher.encode && {
+      encode: (inputs) => {
+        counting.encoded++;
+        return teacher.encode!(inputs);
+      },
+    }),
     infer: (batch) => {
       counting.calls++;
       return teacher.infer(batch);

@@ -15,18 +15,20 @@ interface OnnxNode {
 interface OnnxGraph {
   /** Sizes that are free are names. */
   inputs: Record<string, (number | string)[]>;
+  /** Of inputs; float32 where none is given. */
+  types?: Record<string, 'int32' | 'int64'>;
   outputs: Record<string, (number | string)[]>;
   weights: Record<string, { shape: number[]; data: number[] }>;
   nodes: OnnxNode[];
 }
 
 /** The bytes of a float32 model, opset 13. */
-export function onnxFile({ inputs, outputs, weights, nodes }: OnnxGraph): Buffer {
+export function onnxFile({ inputs, types = {}, outputs, weights, nodes }: OnnxGraph): Buffer {
   const graph = Buffer.concat([
     ...nodes.map((node) => field(1, nodeProto(node))),
     field(2, 'graph'),
     ...Object.entries(weights).map(([name, weight]) => field(5, tensorProto(name, weight))),
-    ...Object.entries(inputs).map(([name, shape]) => field(11, valueInfo(name, shape))),
+    ...Object.entries(inputs).map(([name, shape]) => field(11, valueInfo(name, shape, types[name]))),
     ...Object.entries(outputs).map(([name, shape]) => field(12, valueInfo(name, shape))),
   ]);
   const opset = Buffer.concat([field(1, ''), integer(2, 13)]);
@@ -54,9 +56,10 @@ function tensorProto(name: string, { shape, data }: { shape: number[]; data: num
   return Buffer.concat([...shape.map((size) => integer(1, size)), integer(2, 1), field(8, name), field(9, bytes)]);
 }
 
-function valueInfo(name: string, shape: (number | string)[]): Buffer {
+function valueInfo(name: string, shape: (number | string)[], type?: 'int32' | 'int64'): Buffer {
   const sizes = shape.map((size) => field(1, typeof size === 'number' ? integer(1, size) : field(2, size)));
-  const tensor = Buffer.concat([integer(1, 1), field(2, Buffer.concat(sizes))]);
+  const code = type === 'int32' ? 6 : type === 'int64' ? 7 : 1;
+  const tensor = Buffer.concat([integer(1, code), field(2, Buffer.concat(sizes))]);
   return Buffer.concat([field(1, name), field(2, field(1, tensor))]);
 }
 
