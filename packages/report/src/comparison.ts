@@ -1,7 +1,8 @@
 import { markup, type Markup } from './markup.js';
 import { lineChart } from './line-chart.js';
 import { duration, isFraction, plain, points } from './numbers.js';
-import { metricSeries, bestValidation, formatMetric, metricFormat, statusBadge } from './run-section.js';
+import { metricSeries, bestValidation, formatMetric, metricFormat } from './run-metrics.js';
+import { statusBadge } from './run-section.js';
 import { finalValue, mainMetric, type RunSummary } from './run-summary.js';
 
 /** Several runs side by side: a table with differences to the first, and their accuracy in one chart. */

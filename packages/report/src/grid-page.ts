@@ -22,7 +22,7 @@ import { lineChart, type Point, type Series } from './line-chart.js';
 import { markup, type Content, type Markup } from './markup.js';
 import { duration, finite, isFraction, plain } from './numbers.js';
 import { page } from './page.js';
-import { formatMetric, metricFormat } from './run-section.js';
+import { formatMetric, metricFormat } from './run-metrics.js';
 import { mean, standardDeviation } from './statistics.js';
 
 const students: readonly StudentKind[] = ['last', 'best'];

@@ -87,6 +87,20 @@ describe('lineChart', () => {
     expect(text).toContain('<g class="s3">');
   });
 
+  it('marks where something changes, the label on the side with more room', () => {
+    const chart = (x: number) =>
+      lineChart({
+        title: 't',
+        xLabel: 'x',
+        series: [{ name: 'a', points: known }],
+        boundary: { x, label: 'stage 2' },
+      })!.text;
+    expect(chart(0.5)).toContain('<path class="reference" d="M136.5 10V200"/>');
+    expect(chart(0.5)).toContain('<text class="halo" x="140.5" y="20">stage 2</text>');
+    expect(chart(1.5)).toContain('<text class="halo end" x="301.5" y="20">stage 2</text>');
+    expect(chart(3)).not.toContain('stage 2');
+  });
+
   it('gives the script every x once, with the values there', () => {
     const series = [
       { name: '<a>', points: known },

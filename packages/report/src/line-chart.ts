@@ -31,6 +31,8 @@ export interface LineChart {
   limits?: [number, number];
   /** A dashed line across. */
   reference?: { y: number; label: string };
+  /** A dashed line upwards, where something changes. */
+  boundary?: { x: number; label: string };
   /** Takes the width of the page instead of one column. */
   wide?: boolean;
 }
@@ -88,6 +90,7 @@ export function lineChart(chart: LineChart): Markup | undefined {
       <desc>${series.map((one) => describe(one, format)).join('; ')}</desc>
       ${axes(x, y, plot, chart.xLabel, axisFormat)} ${chart.reference && referenceLine(chart.reference, y, plot)}
       ${series.map((one, i) => line(one, x, y, plot.bottom, one.color ?? i))}
+      ${chart.boundary && boundaryLine(chart.boundary, x, plot)}
       <line class="cursor" y1="${plot.top}" y2="${plot.bottom}"/>
       <rect class="hit" x="${plot.left}" y="${plot.top}" width="${plot.right - plot.left}" height="${plot.bottom - plot.top}"><title></title></rect>
     </svg>
@@ -177,6 +180,19 @@ function referenceLine(
   const at = short(y(reference.y));
   return markup`<path class="reference" d="M${plot.left} ${at}H${plot.right}"/>
     <text class="end" x="${plot.right}" y="${Number(at) - 4}">${reference.label}</text>`;
+}
+
+/** Its label stands on the side with more room. */
+function boundaryLine(
+  { x: value, label }: { x: number; label: string },
+  x: Scale,
+  plot: { left: number; right: number; top: number; bottom: number },
+): Content {
+  if (value < x.domain[0] || value > x.domain[1]) return undefined;
+  const at = x(value);
+  const before = at > (plot.left + plot.right) / 2;
+  return markup`<path class="reference" d="M${short(at)} ${plot.top}V${plot.bottom}"/>
+    <text class="halo${before && ' end'}" x="${short(at + (before ? -4 : 4))}" y="${plot.top + 10}">${label}</text>`;
 }
 
 function legend(series: Series[], format: (y: number) => string): Content {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { renderGrid } from './grid-page.js';
@@ -7,6 +7,7 @@ import { summarizeGrid } from './grid-summary.js';
 import { renderReport, writeReport } from './report.js';
 import { syntheticGrid } from './test-support/synthetic-grid.js';
 import { syntheticRun, writeRunFolder } from './test-support/synthetic-run.js';
+import { syntheticTwoStageRun } from './test-support/synthetic-two-stage-run.js';
 
 const hostile = '</script><script>alert("1")</script>';
 const names = (count: number, prefix: string) => Array.from({ length: count }, (_, i) => `${prefix}${i}`);
@@ -20,6 +21,9 @@ const pages = {
   'a hundred classes, seven teachers': renderReport([
     syntheticRun({ classes: names(100, 'class '), teachers: names(7, 'teacher-'), epochs: 4 }),
   ]),
+  'two stages': renderReport([syntheticTwoStageRun()]),
+  'two stages, without labels': renderReport([syntheticTwoStageRun({ clusters: 60, labels: false })]),
+  'two stages of which the second has not begun': renderReport([syntheticTwoStageRun({ epochsDone: 5, end: 'none' })]),
   'several runs': renderReport([
     syntheticRun({ name: 'a' }),
     syntheticRun({ name: 'b', seed: 2 }),
@@ -95,6 +99,32 @@ describe('renderReport', () => {
     expect(page).toContain('automobile');
   });
 
+  it('shows what the second stage was told to do and did, each thing once', () => {
+    const page = pages['two stages'];
+    const text = page.replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ');
+    expect(text).toContain('Gradient score function: what was sampled becomes more or less probable by what it earned');
+    expect(text).toContain('Algorithm ppo, baseline group, 4 decisions an image');
+    expect(text).toContain('Rewards confidence 0.5, cluster-cosine 0.5');
+    expect(text).toContain('λ linear, 1 to 0.1');
+    for (const title of ['Rewards', 'λ', 'Entropy of the predictions', 'Calibration error', 'Loss terms']) {
+      expect(page.split(`<figcaption>${title}<`).length + page.split(`<figcaption>${title} (log`).length - 2).toBe(1);
+    }
+    expect(page).not.toContain('<figcaption>Stage');
+    expect(page).not.toContain('<figcaption>Reward<');
+    expect(page.indexOf('calibration error is 0.271')).toBeLessThan(page.indexOf('<h2>Training'));
+    // Marked on every chart of the run.
+    const charts = page.match(/<figure class="chart">/g)!.length;
+    expect(page.match(/>stage 2<\/text>/g)).toHaveLength(charts);
+  });
+
+  it('marks no boundary where there is one stage, and no second one where none is', () => {
+    const waiting = pages['two stages of which the second has not begun'];
+    expect(waiting).not.toContain('>stage 2</text>');
+    expect(waiting).toContain('Algorithm');
+    expect(pages['one run']).not.toContain('Stage 2');
+    expect(pages['one run']).not.toContain('Clusters');
+  });
+
   it('escapes names, classes, teachers, warnings, paths and the manifest', () => {
     const run = syntheticRun({
       name: hostile,
@@ -106,6 +136,11 @@ describe('renderReport', () => {
     run.folder = hostile;
     run.problems = [`problem ${hostile}`];
     run.manifest += `# ${hostile}\n`;
+    run.manifest = run.manifest!.replace(
+      '  use: mtkd',
+      `  stage2: { gradient: ${JSON.stringify(hostile)} }\n  use: mtkd`,
+    );
+    run.clusters = { points: [[0, 0]], cluster: [0], label: [0], centers: [[0, 0]], classes: [hostile] };
     for (const event of run.events) {
       if (event.type === 'step') event.values[hostile] = 1;
       if (event.type === 'evaluation') event.values[hostile] = 0.5;
@@ -170,5 +205,18 @@ describe('writeReport', () => {
     expect(writeReport([run], file)).toBe(file);
     expect(readFileSync(file, 'utf8')).toMatch(/^<!doctype html>[^]*<\/html>\n$/);
     expect(readdirSync(run).sort()).toEqual(['manifest.lock.yaml', 'metrics.jsonl', 'report.html']);
+  });
+
+  it('draws the clusters of a run', () => {
+    const run = join(folder, 'clusters');
+    const made = syntheticTwoStageRun({ epochs: 2 });
+    writeRunFolder(made, run);
+    writeFileSync(join(run, 'clusters-plot.json'), JSON.stringify(made.clusters));
+    const page = readFileSync(writeReport([run], join(run, 'report.html')), 'utf8');
+    expect(page).toContain('<h2>Clusters</h2>');
+    writeFileSync(join(run, 'clusters-plot.json'), '{"points": [[0, 1]');
+    const without = readFileSync(writeReport([run], join(run, 'report.html')), 'utf8');
+    expect(without).not.toContain('<h2>Clusters</h2>');
+    expect(without).toContain('the clusters are not drawn');
   });
 });

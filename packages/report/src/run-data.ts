@@ -1,4 +1,5 @@
 import { readLock, readLog, RunError, type LoggedEvent } from '@retort/core';
+import { readClusterPlot, type ClusterPlot } from './cluster-plot.js';
 
 /** What a report is made from. */
 export interface RunData {
@@ -7,6 +8,8 @@ export interface RunData {
   /** Text of manifest.lock.yaml; absent when it is damaged. */
   manifest?: string;
   events: LoggedEvent[];
+  /** Clusters of a teacher's embeddings, where the run made some. */
+  clusters?: ClusterPlot;
   /** What was wrong with the folder itself. */
   problems: string[];
 }
@@ -26,6 +29,9 @@ export function readRun(folder: string): RunData {
     if (!(error instanceof RunError)) throw error;
     run.problems.push(error.message);
   }
+  const { plot, problem } = readClusterPlot(folder);
+  if (plot) run.clusters = plot;
+  if (problem !== undefined) run.problems.push(problem);
   return run;
 }
 

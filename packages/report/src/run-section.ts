@@ -2,8 +2,11 @@ import { bars, classAccuracy, worstConfusions } from './class-accuracy.js';
 import { classWeights, confusionMatrix } from './heat-map.js';
 import { markup, type Content, type Markup } from './markup.js';
 import { lineChart, type LineChart, type Series } from './line-chart.js';
-import { count, duration, finite, isFraction, moment, percent, plain } from './numbers.js';
+import { count, duration, finite, moment, plain } from './numbers.js';
+import { bestValidation, epochsAt, formatMetric, metricFormat, metricSeries, sentence } from './run-metrics.js';
 import { mainMetric, type Evaluation, type RunSummary } from './run-summary.js';
+import { scatterPlot } from './scatter-plot.js';
+import { isOfSecondStage, secondStage, stageBoundary } from './second-stage.js';
 
 const generatorPrefix = 'generator-';
 const weightsPrefix = 'weights/';
@@ -14,13 +17,18 @@ export function runSection(run: RunSummary): Markup {
   const charts = trainingCharts(run);
   const weights = teacherWeights(run);
   const evaluation = finalEvaluation(run);
+  const clusters = run.clusters && scatterPlot(run.clusters);
   return markup`${facts(run)}${warnings(run)}${tiles(run)}
   ${
     charts.length > 0 &&
     markup`<h2>Training</h2>
       <div class="charts">${charts}</div>`
   }
-  ${weights}${evaluation}
+  ${secondStage(run)}${
+    clusters &&
+    markup`<h2>Clusters</h2>
+      ${clusters}`
+  }${weights}${evaluation}
   ${
     run.manifest !== undefined &&
     markup`<h2>Manifest</h2>
@@ -35,11 +43,6 @@ export function runSection(run: RunSummary): Markup {
 export function statusBadge(run: RunSummary): Markup {
   const words = { finished: 'finished', interrupted: 'interrupted', 'no end': 'not finished', empty: 'nothing logged' };
   return markup`<span class="status ${run.status === 'finished' && 'finished'}">${words[run.status]}</span>`;
-}
-
-/** Where on the x axis something that was logged at `epoch` and `step` stands: epochs done by then. */
-export function epochsAt(run: RunSummary, { epoch, step }: { epoch: number; step: number }): number {
-  return run.stepsPerEpoch ? (step + 1) / run.stepsPerEpoch : epoch + 1;
 }
 
 function facts(run: RunSummary): Content {
@@ -128,38 +131,6 @@ function tiles(run: RunSummary): Content {
   );
 }
 
-/** The highest validation accuracy of the student in training, where the best student was not evaluated by itself. */
-export function bestValidation(run: RunSummary, metric: string): { value: number; epoch: number } | undefined {
-  if (!/^top-\d+$/.test(metric)) return undefined;
-  if (run.finals.some(({ split, student }) => split === 'validation' && student === 'best')) return undefined;
-  let best: { value: number; epoch: number } | undefined;
-  for (const event of run.evaluations) {
-    const value = finite(event.values[metric]);
-    if (event.split !== 'validation' || value === undefined || (best && value <= best.value)) continue;
-    best = { value, epoch: Math.round(epochsAt(run, event)) };
-  }
-  return best;
-}
-
-/**
- * A metric on the held-out splits over time: a line for the student in training, points for those of the end, the best one
- * at the epoch it was taken.
- */
-export function metricSeries(run: RunSummary, metric: string): Series[] {
-  const series = new Map<string, Series>();
-  const inTraining = new Set(run.evaluations.filter(({ student }) => student === 'current').map(({ split }) => split));
-  for (const event of run.evaluations) {
-    const { split, student } = event;
-    const value = event.values[metric];
-    if (value === undefined || Array.isArray(value) || (student === 'last' && inTraining.has(split))) continue;
-    const name = student === 'current' ? split : `${split}, ${student}`;
-    if (!series.has(name)) series.set(name, { name, points: [] });
-    const x = student === 'best' && run.bestEpoch !== undefined ? run.bestEpoch : epochsAt(run, event);
-    series.get(name)!.points.push({ x, y: finite(value) });
-  }
-  return [...series.values()];
-}
-
 function trainingCharts(run: RunSummary): Markup[] {
   const metric = mainMetric(run.finals);
   const { losses, groups } = loggedValues(run);
@@ -184,6 +155,7 @@ function trainingCharts(run: RunSummary): Markup[] {
       include: [0],
     },
     ...['calibration-error', ...otherMetrics(run, metric)].map((name) => {
+      if (isOfSecondStage(run, name)) return undefined;
       const series = metricSeries(run, name);
       // One point is in the table already.
       return series.some(({ points }) => points.length > 1)
@@ -192,7 +164,8 @@ function trainingCharts(run: RunSummary): Markup[] {
     }),
     ...groups.map(([title, series]) => ({ title: sentence(title), series, ...metricFormat(title) })),
   ];
-  return charts.flatMap((chart) => (chart && lineChart({ ...chart, xLabel: 'epoch' })) ?? []);
+  const boundary = stageBoundary(run);
+  return charts.flatMap((chart) => (chart && lineChart({ ...chart, xLabel: 'epoch', boundary })) ?? []);
 }
 
 function otherMetrics(run: RunSummary, metric: string | undefined): string[] {
@@ -209,6 +182,7 @@ function loggedValues(run: RunSummary): { losses: Series[]; groups: [string, Ser
       .filter(({ values }) => name in values)
       .map((event) => ({ x: epochsAt(run, event), y: finite(event.values[name]) }));
     const [group, ...rest] = name.split('/');
+    if (isOfSecondStage(run, group)) continue;
     if (['loss', 'losses', 'total', ...run.lossIds].includes(group)) {
       losses.push({ name: ['loss', 'losses'].includes(group) && rest.length > 0 ? rest.join('/') : name, points });
     } else {
@@ -388,25 +362,4 @@ function isArrayOf(value: unknown, depth: 1 | 2): boolean {
 
 function classNamer({ classes }: RunSummary): (index: number) => string {
   return (index) => classes?.[index] ?? String(index);
-}
-
-/** A metric as text: percent for fractions; a value that went missing or was not finite is told so. */
-export function formatMetric(name: string, value: unknown): string {
-  if (value === null) return 'not finite';
-  return isFraction(name) ? percent(finite(value)) : plain(finite(value));
-}
-
-/** How a chart of the metric writes its numbers. */
-export function metricFormat(name: string): Pick<LineChart, 'format' | 'axisFormat' | 'limits'> {
-  if (!isFraction(name)) return {};
-  return {
-    format: (y) => percent(y),
-    axisFormat: (y) => `${plain(Number((y * 100).toPrecision(6)))}%`,
-    limits: [0, 1],
-  };
-}
-
-function sentence(name: string): string {
-  const words = /^top-\d+$/.test(name) ? `${name} accuracy` : name.replace(/-(?=[a-z])/g, ' ');
-  return words.charAt(0).toUpperCase() + words.slice(1);
 }

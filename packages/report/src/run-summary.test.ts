@@ -1,4 +1,4 @@
-import { bestValidation, epochsAt, metricSeries } from './run-section.js';
+import { bestValidation, epochsAt, metricSeries } from './run-metrics.js';
 import { finalEvaluations, summarize } from './run-summary.js';
 import { syntheticRun } from './test-support/synthetic-run.js';
 

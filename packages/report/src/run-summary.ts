@@ -1,5 +1,6 @@
 import type { LoggedEvent, MetricValue, Position } from '@retort/core';
 import { parse } from 'yaml';
+import type { ClusterPlot } from './cluster-plot.js';
 import { finite } from './numbers.js';
 import type { RunData } from './run-data.js';
 
@@ -34,6 +35,9 @@ export interface RunSummary {
   lossIds: string[];
   /** Parts of the manifest in a word each: `['Student', 'cifar-resnet']`. */
   parts: [string, string][];
+  /** How the manifest has the second stage go, a word or a few each: `['Gradient', 'score …']`; absent when there is none. */
+  secondStage?: [string, string][];
+  clusters?: ClusterPlot;
   steps: EventOf<'step'>[];
   epochLog: EventOf<'epoch'>[];
   evaluations: EventOf<'evaluation'>[];
@@ -79,6 +83,8 @@ export function summarize(run: RunData): RunSummary {
     classes: names(start?.classes),
     lossIds: manifest.lossIds,
     parts: manifest.parts,
+    secondStage: manifest.secondStage,
+    clusters: run.clusters,
     steps: of('step'),
     epochLog,
     evaluations,
@@ -162,6 +168,7 @@ function readManifest(text: string | undefined): {
   teachers: string[];
   lossIds: string[];
   parts: [string, string][];
+  secondStage?: [string, string][];
 } {
   const whole = asRecord(text === undefined ? undefined : parseYaml(text));
   const manifest = 'manifest' in whole ? asRecord(whole.manifest) : whole;
@@ -185,7 +192,69 @@ function readManifest(text: string | undefined): {
     teachers: teachers.map(idOf).filter((id) => id !== undefined),
     lossIds: losses.map((part) => idOf(part) ?? partName(part)).filter((id) => id !== undefined),
     parts: parts.filter((part): part is [string, string] => Boolean(part[1])),
+    secondStage: trainerOptions.stage2 === undefined ? undefined : describeSecondStage(trainerOptions.stage2),
   };
+}
+
+const gradients: Record<string, string> = {
+  score: 'score function: what was sampled becomes more or less probable by what it earned',
+  pathwise: 'pathwise: the derivative of the rewards is followed',
+};
+
+/** What a second stage says of itself, wherever among its options it says so. */
+function describeSecondStage(stage: unknown): [string, string][] {
+  const gradient = textOf(findKey(stage, 'gradient'));
+  const algorithm = ['algorithm', 'objective'].map((key) => findKey(stage, key)).find((part) => part !== undefined);
+  const baseline = textOf(findKey(stage, 'baseline'));
+  const samples = finite(findKey(stage, 'samples'));
+  const rewards = findKey(stage, 'rewards') ?? findKey(stage, 'reward');
+  const [schedule, from, to, terms] = ['schedule', 'from', 'to', 'terms'].map((key) =>
+    textOf(findKey(findKey(stage, 'anneal'), key)),
+  );
+  const told = (texts: (string | false | undefined)[]) => texts.filter(Boolean).join(', ');
+  const list: [string, string | undefined][] = [
+    ['Gradient', gradient && (Object.hasOwn(gradients, gradient) ? gradients[gradient] : gradient)],
+    [
+      'Algorithm',
+      told([
+        partName(algorithm),
+        // Nothing is sampled to be compared with it.
+        gradient !== 'pathwise' && baseline && `baseline ${baseline}`,
+        samples !== undefined && samples > 1 && `${samples} decisions an image`,
+      ]),
+    ],
+    ['Rewards', rewardNames(rewards)],
+    ['λ', told([schedule, from && to && `${from} to ${to}`, terms && terms !== 'both' && `on ${terms} only`])],
+  ];
+  return list.filter((entry): entry is [string, string] => Boolean(entry[1]));
+}
+
+/** Names with their weights: `confidence 0.5, cluster-cosine 0.5`. */
+function rewardNames(rewards: unknown): string {
+  const entries = Array.isArray(rewards) ? rewards : Object.values(asRecord(rewards));
+  return entries
+    .map((part) => {
+      const record = asRecord(part);
+      const weight = finite(record.weight ?? asRecord(record.keys).weight);
+      const name = partName(part) ?? partName(record.reward);
+      return name && `${name}${weight === undefined ? '' : ` ${weight}`}`;
+    })
+    .filter(Boolean)
+    .join(', ');
+}
+
+/** The value of a key, of the outermost record that has it. */
+function findKey(value: unknown, key: string, depth = 3): unknown {
+  const record = asRecord(value);
+  if (record[key] !== undefined) return record[key];
+  if (depth === 0) return undefined;
+  return Object.values(record)
+    .map((inner) => findKey(inner, key, depth - 1))
+    .find((found) => found !== undefined);
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
 }
 
 function parseYaml(text: string): unknown {

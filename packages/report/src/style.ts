@@ -4,7 +4,13 @@ const lineColors = {
   dark: ['#56b4e9', '#ff9440', '#2fc79a', '#e89ac7', '#f0e442', '#a9a8ff'],
 };
 
-const variables = (colors: string[]) => colors.map((color, i) => `--s${i}: ${color};`).join(' ');
+/** Points, which have no dashes to tell them apart: the lines' colors and as many more. */
+const pointColors = {
+  light: [...lineColors.light, '#3aa0dc', '#d99000', '#68a611', '#d6336c', '#8c564b', '#6b7480'],
+  dark: [...lineColors.dark, '#3d8fd1', '#ffcf70', '#a6d94a', '#ff7a9c', '#c8a094', '#b4bcc5'],
+};
+
+const variables = (colors: string[], name = 's') => colors.map((color, i) => `--${name}${i}: ${color};`).join(' ');
 
 const shadeRules = Array.from({ length: 12 }, (_, i) => {
   const share = Math.round(((i + 1) / 12) * 100);
@@ -13,10 +19,14 @@ const shadeRules = Array.from({ length: 12 }, (_, i) => {
 
 const seriesRules = lineColors.light.map((_, i) => `.s${i} { --c: var(--s${i}); }`).join(' ');
 
+const pointRules = pointColors.light
+  .map((_, i) => `.k${i} { --c: var(--k${i}); } .o${i} { stroke: var(--k${i}); }`)
+  .join(' ');
+
 /** The style sheet of every report. Fonts are those of the reader's machine. */
 export const style = `
-:root { color-scheme: light dark; --paper: #ffffff; --card: #f6f7f9; --ink: #1b1f24; --soft: #57606a; --rule: #d5dae0; --accent: #0065a3; --heat: #6db3e0; --heat-strong: #005a96; --good: #1a6b3c; --warn: #8a5200; --warn-paper: #fff6e5; ${variables(lineColors.light)} }
-@media screen and (prefers-color-scheme: dark) { :root { --paper: #14171b; --card: #1c2026; --ink: #e8eaed; --soft: #a4adb8; --rule: #363d46; --accent: #6cbcf0; --heat: #1f5f91; --heat-strong: #6cbcf0; --good: #5fd08f; --warn: #f0b656; --warn-paper: #2b2416; ${variables(lineColors.dark)} } }
+:root { color-scheme: light dark; --paper: #ffffff; --card: #f6f7f9; --ink: #1b1f24; --soft: #57606a; --rule: #d5dae0; --accent: #0065a3; --heat: #6db3e0; --heat-strong: #005a96; --good: #1a6b3c; --warn: #8a5200; --warn-paper: #fff6e5; ${variables(lineColors.light)} ${variables(pointColors.light, 'k')} }
+@media screen and (prefers-color-scheme: dark) { :root { --paper: #14171b; --card: #1c2026; --ink: #e8eaed; --soft: #a4adb8; --rule: #363d46; --accent: #6cbcf0; --heat: #1f5f91; --heat-strong: #6cbcf0; --good: #5fd08f; --warn: #f0b656; --warn-paper: #2b2416; ${variables(lineColors.dark)} ${variables(pointColors.dark, 'k')} } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif; font-variant-numeric: tabular-nums; }
 main { max-width: 82rem; margin: 0 auto; padding: 1.5rem clamp(0.9rem, 3vw, 2.5rem) 4rem; }
@@ -37,7 +47,7 @@ code, pre { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberat
 .tiles div { background: var(--card); border: 1px solid var(--rule); border-radius: 0.5rem; padding: 0.6rem 0.85rem; display: flex; flex-direction: column-reverse; justify-content: flex-end; }
 .tiles dt { color: var(--soft); font-size: 0.86rem; }
 .tiles dd { margin: 0; font-size: 1.5rem; font-weight: 600; line-height: 1.25; white-space: nowrap; }
-.scroll + .charts { margin-top: 1.4rem; }
+.scroll + .charts, .facts + .charts { margin-top: 1.4rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); gap: 1.6rem 1.4rem; align-items: start; }
 .wide { grid-column: 1 / -1; max-width: 56rem; }
 figure { margin: 0; min-width: 0; }
@@ -57,6 +67,10 @@ circle { fill: var(--c); } svg text.gap { fill: var(--c); font-size: 14px; text-
 .dash1 .line { stroke-dasharray: 7 4; } .dash2 .line { stroke-dasharray: 2 4; } svg.dash1 .line { stroke-dasharray: 7 4; }
 .cursor { stroke: var(--soft); visibility: hidden; pointer-events: none; } .hit { fill: transparent; }
 ${seriesRules}
+.scatter { max-width: 46rem; } .scatter circle { stroke-width: 1.6; } .scatter circle.ring { fill: none; stroke-width: 2.2; }
+.center path { fill: var(--c); stroke: var(--ink); stroke-width: 1.6; } .center text { fill: var(--ink); font-weight: 700; }
+.halo, .center text { paint-order: stroke; stroke: var(--paper); stroke-width: 3px; stroke-linejoin: round; } .swatch { fill: var(--c); }
+${pointRules}
 .legend { list-style: none; display: flex; flex-wrap: wrap; gap: 0.1rem 1rem; margin: 0.25rem 0 0; padding: 0; font-size: 0.86rem; }
 .legend li { overflow-wrap: anywhere; } .legend svg { width: 22px; height: 8px; vertical-align: middle; margin-right: 0.3rem; } .legend b { font-weight: 600; }
 .strips { flex: 1 1 100%; max-width: 56rem; } .strips table { width: 100%; } .heat td.strip { width: 100%; min-width: 12rem; padding: 0; } .strip svg { display: block; width: 100%; height: 1.6rem; shape-rendering: crispEdges; }
