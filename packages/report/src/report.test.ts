@@ -105,6 +105,7 @@ describe('renderReport', () => {
     expect(text).toContain('Gradient score function: what was sampled becomes more or less probable by what it earned');
     expect(text).toContain('Algorithm ppo, baseline group, 4 decisions an image');
     expect(text).toContain('Rewards confidence 0.5, cluster-cosine 0.5');
+    expect(text).toContain('Centers k-means, shuffled');
     expect(text).toContain('λ linear, 1 to 0.1');
     for (const title of ['Rewards', 'λ', 'Entropy of the predictions', 'Calibration error', 'Loss terms']) {
       expect(page.split(`<figcaption>${title}<`).length + page.split(`<figcaption>${title} (log`).length - 2).toBe(1);

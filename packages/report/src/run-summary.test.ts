@@ -109,3 +109,33 @@ it('epochsAt counts done steps in epochs', () => {
   expect(epochsAt(run, { epoch: 1, step: 79 })).toBe(2);
   expect(epochsAt({ ...run, stepsPerEpoch: undefined }, { epoch: 1, step: 79 })).toBe(2);
 });
+
+describe('the second stage', () => {
+  const told = (trainer: string) =>
+    summarize({ ...syntheticRun({ epochs: 1 }), manifest: `name: a\ntrainer: ${trainer}\n` }).secondStage;
+
+  it('is what the manifest says of it, wherever it says so', () => {
+    expect(
+      told('{ use: kdrl, stage2: { gradient: pathwise, baseline: self-critical, algorithm: reinforce, rewards: [] } }'),
+    ).toEqual([
+      ['Gradient', 'pathwise: the derivative of the rewards is followed'],
+      ['Algorithm', 'reinforce'],
+      ['Rewards', 'none'],
+    ]);
+    expect(
+      told('{ use: kdrl, options: { stage2: { policy: { gradient: other, samples: 3 }, objective: { use: ppo } } } }'),
+    ).toEqual([
+      ['Gradient', 'other'],
+      ['Algorithm', 'ppo, 3 decisions an image'],
+    ]);
+    expect(told('{ use: kdrl, stage2: { anneal: { schedule: cosine, from: 1, to: 0, terms: task } } }')).toEqual([
+      ['λ', 'cosine, 1 to 0, on task only'],
+    ]);
+  });
+
+  it('is none where there is none, and nothing is said where nothing is known', () => {
+    expect(told('mtkd')).toBeUndefined();
+    expect(told('{ use: kdrl, stage2: { epochs: 0, gradient: score } }')).toBeUndefined();
+    expect(told('{ use: kdrl, stage2: null }')).toEqual([]);
+  });
+});

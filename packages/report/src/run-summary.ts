@@ -192,7 +192,7 @@ function readManifest(text: string | undefined): {
     teachers: teachers.map(idOf).filter((id) => id !== undefined),
     lossIds: losses.map((part) => idOf(part) ?? partName(part)).filter((id) => id !== undefined),
     parts: parts.filter((part): part is [string, string] => Boolean(part[1])),
-    secondStage: trainerOptions.stage2 === undefined ? undefined : describeSecondStage(trainerOptions.stage2),
+    secondStage: hasSecondStage(trainerOptions) ? describeSecondStage(trainerOptions) : undefined,
   };
 }
 
@@ -201,8 +201,13 @@ const gradients: Record<string, string> = {
   pathwise: 'pathwise: the derivative of the rewards is followed',
 };
 
-/** What a second stage says of itself, wherever among its options it says so. */
-function describeSecondStage(stage: unknown): [string, string][] {
+/** Of no epochs it is left out. */
+function hasSecondStage({ stage2 }: Record<string, unknown>): boolean {
+  return stage2 !== undefined && asRecord(stage2).epochs !== 0;
+}
+
+/** What a trainer's options say of its second stage, wherever among them they say so. */
+function describeSecondStage({ stage2: stage, centers }: Record<string, unknown>): [string, string][] {
   const gradient = textOf(findKey(stage, 'gradient'));
   const algorithm = ['algorithm', 'objective'].map((key) => findKey(stage, key)).find((part) => part !== undefined);
   const baseline = textOf(findKey(stage, 'baseline'));
@@ -224,13 +229,27 @@ function describeSecondStage(stage: unknown): [string, string][] {
       ]),
     ],
     ['Rewards', rewardNames(rewards)],
+    [
+      'Centers',
+      told([
+        textOf(findKey(centers, 'from')),
+        ...['recompute', 'control'].map((key) => unusual(findKey(centers, key))),
+      ]),
+    ],
     ['λ', told([schedule, from && to && `${from} to ${to}`, terms && terms !== 'both' && `on ${terms} only`])],
   ];
   return list.filter((entry): entry is [string, string] => Boolean(entry[1]));
 }
 
+/** What is none, or never done, need not be said. */
+function unusual(value: unknown): string | undefined {
+  const text = textOf(value);
+  return text === 'none' || text === 'never' ? undefined : text;
+}
+
 /** Names with their weights: `confidence 0.5, cluster-cosine 0.5`. */
 function rewardNames(rewards: unknown): string {
+  if (Array.isArray(rewards) && rewards.length === 0) return 'none';
   const entries = Array.isArray(rewards) ? rewards : Object.values(asRecord(rewards));
   return entries
     .map((part) => {

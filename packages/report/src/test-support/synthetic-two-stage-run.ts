@@ -87,11 +87,13 @@ trainer:
     epochs: 10
     gradient: score
     algorithm: { use: ppo, clip: 0.2 }
-    policy: { baseline: group, samples: 4 }
+    baseline: group
+    samples: 4
     rewards:
       - { use: confidence, weight: 0.5 }
       - { use: cluster-cosine, weight: 0.5 }
     anneal: { schedule: linear, from: 1, to: 0.1, terms: both }
+  centers: { from: k-means, recompute: never, control: shuffled }
 losses:
   - { id: task, use: cross-entropy }
   - { id: kd, use: kd, temperature: 4 }
