@@ -10,18 +10,18 @@ import {
   outputNamed,
   outputTensors,
   type OutputShapes,
-  RunError,
   sha256,
   type Teacher,
   type TeacherDescription,
   z,
 } from '@retort/core';
-import { networkOutput, toTensor } from '@retort/nn';
+import { networkOutput } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { type CacheShard, headerBytes, keepFile, openShard, sealBytes } from './cache-shard.js';
 import { checkCacheSize, roomForTexts } from './cache-size.js';
 import { disposeOutput } from './output-shapes.js';
-import { isExact, precisions, recordLayout, type RecordField } from './record-layout.js';
+import { outputRecords } from './output-records.js';
+import { isExact, precisions } from './record-layout.js';
 import { recordMemory } from './record-memory.js';
 import { textCache, textKeys, textStart } from './text-cache.js';
 
@@ -102,10 +102,9 @@ async function createDiskCache(
   const precision = hasFeatures ? options.precision : 'float32';
   const classes = shapes.logits?.[0] ?? 0;
   const topLogits = options.topLogits !== undefined && options.topLogits < classes ? options.topLogits : undefined;
-  const layout = recordLayout(ofImages, { precision, topLogits });
-  const recordBytes = sealBytes + layout.bytes;
-  const textLayout = textEmbedding && recordLayout({ textEmbedding }, { precision });
-  const textBytes = textLayout && textStart + textLayout.bytes;
+  const form = { precision, topLogits, teacherId: teacher.id, where };
+  const imageRecords = outputRecords(ofImages, { ...form, start: sealBytes });
+  const textRecords = textEmbedding && outputRecords({ textEmbedding }, { ...form, start: textStart });
 
   /** All that the values depend on. On another backend a teacher's last bits differ. */
   const content = {
@@ -122,7 +121,13 @@ async function createDiskCache(
   const folder = join(resolve(baseFolder, options.folder), sha256(JSON.stringify(content)).slice(0, 16));
   const size = await checkCacheSize(
     folder,
-    { sizes: dataset.sizes, views, recordBytes, headerBytes: headerBytes(headerOf(`view-${views}`)), textBytes },
+    {
+      sizes: dataset.sizes,
+      views,
+      recordBytes: imageRecords.bytes,
+      headerBytes: headerBytes(headerOf(`view-${views}`)),
+      textBytes: textRecords?.bytes,
+    },
     { teacherId: teacher.id, dataset, maxBytes: options.maxBytes, where },
   );
   emit({ type: 'info', message: `the outputs of teacher "${teacher.id}" are kept in ${folder}: ${size}` });
@@ -157,7 +162,7 @@ async function createDiskCache(
   async function useShards(wanted: ReadonlySet<string>): Promise<void> {
     for (const name of [...shards.keys()].filter((open) => !wanted.has(open))) await closeNamed(name);
     for (const name of [...wanted].filter((each) => !shards.has(each))) {
-      const shard = await openFile(name, recordBytes).catch(goOn);
+      const shard = await openFile(name, imageRecords.bytes).catch(goOn);
       if (shard) shards.set(name, shard);
     }
   }
@@ -169,23 +174,22 @@ async function createDiskCache(
 
   const memory = recordMemory(options.memoryBytes);
 
+  /** Asked once all caches of the run are made and have said what they will take. */
   let room: Promise<number> | undefined;
+  async function hasRoomFor(textBytes: number): Promise<boolean> {
+    room ??= roomForTexts(folder, { dataset, maxBytes: options.maxBytes, where });
+    if (textBytes <= (await room)) return true;
+    warn('room', `${folder} would grow over maxBytes: no more texts of teacher "${teacher.id}" are kept`);
+    return false;
+  }
   const texts =
-    textBytes === undefined
-      ? undefined
-      : textCache({
-          open: () => openFile('texts', textBytes),
-          memory,
-          mayGrowTo: async (records) => {
-            // Asked for once all caches of the run are made and have said what they will take.
-            room ??= roomForTexts(folder, { dataset, maxBytes: options.maxBytes, where });
-            const fits = records * textBytes <= (await room);
-            if (!fits)
-              warn('texts', `${folder} would grow over maxBytes: no more texts of teacher "${teacher.id}" are kept`);
-            return fits;
-          },
-          damaged: (path) => warn('records of texts', `${path} has damaged texts; they are computed anew`),
-        });
+    textRecords &&
+    textCache({
+      open: () => openFile('texts', textRecords.bytes),
+      memory,
+      mayGrowTo: (records) => hasRoomFor(records * textRecords.bytes),
+      damaged: (path) => warn('records of texts', `${path} has damaged texts; they are computed anew`),
+    });
 
   /** Goes on while the student trains; the next batch waits for it, so that it finds what this one has written. */
   let writing: Promise<unknown> = Promise.resolve();
@@ -218,15 +222,15 @@ async function createDiskCache(
 
     const { tokens } = batch.inputs;
     const textNames = texts && tokens ? textKeys(tokens) : [];
-    const textRecords = (await texts?.find(textNames).catch(goOn)) ?? textNames.map(() => undefined);
+    const ofTexts = (await texts?.find(textNames).catch(goOn)) ?? textNames.map(() => undefined);
 
     const missing = lacking();
-    const missingTexts = textRecords.flatMap((record, t) => (record ? [] : [t]));
+    const missingTexts = ofTexts.flatMap((record, t) => (record ? [] : [t]));
     if (missing.length > 0 || missingTexts.length > 0) {
       // The whole batch, as without a cache. What was kept before stays as it was.
-      const computed = await compute(batch, missing.length > 0, missingTexts.length > 0);
+      const computed = await compute(batch, { images: missing.length > 0, texts: missingTexts.length > 0 });
       for (const i of missing) put(i, computed.images[i]);
-      for (const t of missingTexts) textRecords[t] = computed.texts[t];
+      for (const t of missingTexts) ofTexts[t] = computed.texts[t];
       const write = async ([name, shard]: [string, CacheShard]) => {
         const ofShard = missing.filter((i) => shardNames[i] === name);
         await shard.write(new Map(ofShard.map((i) => [batch.index[i], computed.images[i]]))).catch(goOn);
@@ -237,14 +241,18 @@ async function createDiskCache(
         ...(texts && newTexts.size > 0 ? [texts.add(newTexts).catch(goOn)] : []),
       ]);
     }
-    const tensors = {
-      ...decode(records as Uint8Array[], layout.fields, sealBytes),
-      ...(textLayout && tokens && decode(textRecords as Uint8Array[], textLayout.fields, textStart)),
-    };
-    const given = names.filter((name) => name in tensors);
+    return inOrder({
+      ...imageRecords.decode(records as Uint8Array[]),
+      ...(tokens && textRecords?.decode(ofTexts as Uint8Array[])),
+    });
+  }
+
+  /** What there is of the outputs that are kept: a batch without texts has no embeddings of any. */
+  function inOrder(tensors: Record<string, tf.Tensor | undefined>): NetworkOutput {
+    const given = names.filter((name) => tensors[name]);
     return networkOutput(
       given,
-      given.map((name) => tensors[name]),
+      given.map((name) => tensors[name]!),
     );
   }
 
@@ -254,72 +262,32 @@ async function createDiskCache(
     return 'textEmbedding' in description.provides ? { ...batch, inputs } : batch;
   }
 
-  /** What the teacher says of a batch as records, [recordBytes] an image and [textBytes] a text. */
+  /** What the teacher says of a batch, as records of its images, its texts, or both. */
   async function compute(
     batch: Batch,
-    ofImages: boolean,
-    ofTexts: boolean,
+    wanted: { images: boolean; texts: boolean },
   ): Promise<{ images: Uint8Array[]; texts: Uint8Array[] }> {
     const { tokens } = batch.inputs;
-    const onlyTexts = !ofImages && teacher.encode !== undefined;
-    const output = onlyTexts
-      ? await teacher.encode!({ tokens })
-      : await teacher.infer(ofTexts ? batch : withoutTexts(batch));
+    const output =
+      !wanted.images && teacher.encode
+        ? await teacher.encode({ tokens })
+        : await teacher.infer(wanted.texts ? batch : withoutTexts(batch));
     try {
       return {
-        images: onlyTexts ? [] : await encode(output, batch.size, layout.fields, sealBytes, recordBytes),
-        texts: ofTexts ? await encode(output, tokens!.shape[0], textLayout!.fields, textStart, textBytes!) : [],
+        images: wanted.images ? await imageRecords.encode(output, batch.size) : [],
+        texts: wanted.texts ? await textRecords!.encode(output, tokens!.shape[0]) : [],
       };
     } finally {
       disposeOutput(output);
     }
   }
 
-  /** An answer about so many images or texts as records of so many bytes, values from `start` on. */
-  async function encode(
-    output: NetworkOutput,
-    count: number,
-    fields: readonly RecordField[],
-    start: number,
-    bytes: number,
-  ): Promise<Uint8Array[]> {
-    const records = Array.from({ length: count }, () => new Uint8Array(bytes));
-    for (const field of fields) {
-      const tensor = outputNamed(output, field.name);
-      // The one number that is no image's is kept with each.
-      const isShared = field.name === 'logitScale';
-      const shape = (isShared ? [] : [count, ...field.shape]).join(', ');
-      if (tensor?.dtype !== 'float32' || tensor.shape.join(', ') !== shape) {
-        const given = tensor ? `${tensor.dtype} [${tensor.shape.join(', ')}]` : 'nothing';
-        throw new RunError(
-          `teacher "${teacher.id}" gives ${given} as "${field.name}", what is kept is float32 [${shape}]`,
-          { hints: ['cache.outputs: list the others'], where },
-        );
-      }
-      const values = (await tensor.data()) as Float32Array;
-      try {
-        records.forEach((record, i) => {
-          const own = isShared ? values : values.subarray(i * field.size, (i + 1) * field.size);
-          field.encode(own, bytesOf(record, field, start));
-        });
-      } catch (error) {
-        throw new RunError(
-          `"${field.name}" of teacher "${teacher.id}" cannot be kept as ${precision}: ${messageOf(error)}`,
-          { hints: ['cache.precision: float32 keeps any value'], where, cause: error },
-        );
-      }
-    }
-    return records;
-  }
-
   /** The teacher's own answer, without the outputs that are not kept. */
   async function passOn(batch: Batch): Promise<NetworkOutput> {
     const output = await teacher.infer(texts ? batch : withoutTexts(batch));
-    // A batch without texts has no embeddings of any.
-    const given = names.filter((name) => outputNamed(output, name));
-    const tensors = given.map((name) => outputNamed(output, name)!);
-    tf.dispose(outputTensors(output).filter((tensor) => !tensors.includes(tensor)));
-    return networkOutput(given, tensors);
+    const tensors = Object.fromEntries(names.map((name) => [name, outputNamed(output, name)]));
+    tf.dispose(outputTensors(output).filter((tensor) => !Object.values(tensors).includes(tensor)));
+    return inOrder(tensors);
   }
 
   /** All but train images as they are where there are views of them: a run looks at those once at most. */
@@ -386,24 +354,5 @@ function encodeTeacher(content: object, { classes, classifier }: TeacherDescript
   return encodeSafetensors(
     classifier ? { 'classifier/kernel': classifier.kernel, 'classifier/bias': classifier.bias } : {},
     { content: JSON.stringify({ ...content, classes }) },
-  );
-}
-
-function bytesOf(record: Uint8Array, field: RecordField, start: number): Uint8Array {
-  return record.subarray(start + field.start, start + field.start + field.bytes);
-}
-
-/** Read or just computed, what is handed out comes from records, so it is the same bits either way. */
-function decode(records: Uint8Array[], fields: readonly RecordField[], start: number): Record<string, tf.Tensor> {
-  return Object.fromEntries(
-    fields.map((field) => {
-      const isShared = field.name === 'logitScale';
-      const kept = isShared ? records.slice(0, 1) : records;
-      const data = new Float32Array(kept.length * field.size);
-      kept.forEach((record, i) => {
-        field.decode(bytesOf(record, field, start), data.subarray(i * field.size, (i + 1) * field.size));
-      });
-      return [field.name, toTensor({ data, shape: isShared ? [] : [records.length, ...field.shape] })];
-    }),
   );
 }
