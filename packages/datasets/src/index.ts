@@ -2,6 +2,7 @@ import { definePlugin } from '@retort/core';
 import { captionedScenes } from './captioned-scenes.js';
 import { captions } from './captions.js';
 import { cifar10, cifar100 } from './cifar.js';
+import { grounding } from './grounding.js';
 import { imageFolder } from './image-folder.js';
 import { scenes } from './scenes.js';
 import { clipBpe } from './tokenizer-clip-bpe.js';
@@ -13,9 +14,11 @@ export { captionedSceneDifficulties, captionedScenes } from './captioned-scenes.
 export { captions } from './captions.js';
 export { cifar10, cifar100 } from './cifar.js';
 export { cifar100Classes, cifar10Classes } from './cifar-classes.js';
+export { grounding } from './grounding.js';
 export { imageDataset } from './image-dataset.js';
 export type { ImageSource } from './image-dataset.js';
 export { imageFolder } from './image-folder.js';
+export type { Located } from './located.js';
 export { commonOptions, limitOption } from './options.js';
 export type { CommonOptions, Limit } from './options.js';
 export { classPrompts, promptSets, spokenName, textOfClasses, textOptions } from './prompts.js';
@@ -29,7 +32,7 @@ export { wordsOf, wordsTokenizer } from './tokenizer-words.js';
 export const plugin = definePlugin({
   name: '@retort/datasets',
   register(registry) {
-    registry.add(cifar10).add(cifar100).add(imageFolder).add(scenes).add(captionedScenes).add(captions);
+    registry.add(cifar10).add(cifar100).add(imageFolder).add(scenes).add(captionedScenes).add(captions).add(grounding);
     registry.add(clipBpe).add(wordsTokenizer);
   },
 });
