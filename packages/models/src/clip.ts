@@ -1,11 +1,12 @@
 import { resolve } from 'node:path';
 import { definePart, InputError, z, type Student } from '@retort/core';
-import { wholeSpec } from './build-published.js';
+import { fileToStartFrom, wholeSpec } from './build-published.js';
 import { buildStudent } from './build-student.js';
 import { clipNaming } from './clip-naming.js';
 import { clipNormalization, type ClipSettings, clipSpec } from './clip-spec.js';
+import { largerClipOptions, readSomeBlocks } from './larger-network.js';
 import { readWeights } from './published-weights.js';
-import { openSafetensors } from './safetensors-file.js';
+import { withSafetensors } from './safetensors-file.js';
 import { traitsOf } from './traits.js';
 
 type Sizes = Pick<ClipSettings, 'image' | 'text' | 'embedding'>;
@@ -71,8 +72,12 @@ export const clip = definePart('student', {
       .string()
       .optional()
       .describe('safetensors file to start from, in the naming of Hugging Face or open_clip.'),
+    initializeFrom: z
+      .strictObject(largerClipOptions)
+      .optional()
+      .describe('Starts from some blocks of a deeper CLIP of the same widths, and from all that is around them.'),
   }),
-  create: async ({ variant, activation, boxHead, weights, ...options }, context): Promise<Student> => {
+  create: async ({ variant, activation, boxHead, weights, initializeFrom, ...options }, context): Promise<Student> => {
     const { text, imageShape, seeds, baseFolder, path: where } = context;
     if (!text) {
       throw new InputError('student clip reads texts, and the data set has none', {
@@ -81,7 +86,8 @@ export const clip = definePart('student', {
       });
     }
     const { vocabularySize, contextLength, endToken } = text.tokenizer;
-    const normalization = weights === undefined ? context.normalization : clipNormalization;
+    const path = fileToStartFrom({ weights, initializeFrom, where });
+    const normalization = path === undefined ? context.normalization : clipNormalization;
     const sizes = sizesOf(variants[variant], options);
     const settings = {
       ...sizes,
@@ -94,15 +100,15 @@ export const clip = definePart('student', {
       endToken,
     };
     const spec = wholeSpec(() => clipSpec(settings), where);
-    let values: Map<string, Float32Array[]> | undefined;
-    if (weights !== undefined) {
-      const file = await openSafetensors(resolve(baseFolder, weights), { where });
-      try {
-        values = await readWeights(spec, file, { naming: clipNaming(file, { where }), where });
-      } finally {
-        await file.close();
-      }
-    }
+    const values =
+      path === undefined
+        ? undefined
+        : await withSafetensors(resolve(baseFolder, path), { where }, (file) => {
+            const naming = clipNaming(file, { where });
+            if (!initializeFrom) return readWeights(spec, file, { naming, where });
+            const blocks = { 'visual.blocks': initializeFrom.blocks, blocks: initializeFrom.textBlocks };
+            return readSomeBlocks(spec, file, { naming, blocks, where });
+          });
     const student = buildStudent(spec, `clip_${variant}`, seeds.stream('init'), values);
     return { ...student, ...traitsOf(student.model, seeds) };
   },

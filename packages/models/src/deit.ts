@@ -1,5 +1,5 @@
 import { definePart, z } from '@retort/core';
-import { buildPublished, publishedOptions } from './build-published.js';
+import { buildPublished, initializeFromOption, publishedOptions } from './build-published.js';
 import { transformerBlock } from './transformer-block.js';
 import {
   blockEnds,
@@ -28,14 +28,15 @@ export const deit = definePart('student', {
       .default('tiny')
       .describe('Width 192, 384, 768; heads 3, 6, 12; depth 12.'),
     ...transformerOptions,
+    ...initializeFromOption,
     ...publishedOptions("timm's names (patch_embed.proj.weight, blocks.0.attn.qkv.weight, head.weight)"),
   }),
-  create: ({ variant, weights, classifier, ...options }, context) =>
+  create: ({ variant, weights, initializeFrom, classifier, ...options }, context) =>
     buildPublished(
       (settings) => deitSpec({ ...variants[variant], ...given(options), ...settings }),
       `deit_${variant}`,
       context,
-      { weights, classifier },
+      { weights, initializeFrom, classifier },
     ),
 });
 

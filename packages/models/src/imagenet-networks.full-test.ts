@@ -1,27 +1,12 @@
 import * as tf from '@tensorflow/tfjs';
-import { outputTensors, Random, Seeds, type Student } from '@retort/core';
+import { outputTensors, type Student } from '@retort/core';
 import { bindOptimizer, createAdamw, forward, gradientsOf, namedWeights, toTensor } from '@retort/nn';
 import { expectNoLeak, useBackend } from '@retort-tools/testing';
 import { cait } from './cait.js';
 import { deit } from './deit.js';
 import { resnet } from './resnet.js';
+import { RepeatingSeeds } from './test-support/repeating-seeds.js';
 import { studentContext } from './test-support/student-context.js';
-
-/** Draws a few thousand numbers and repeats them: the networks have 370 million weights, and none is looked at. */
-class RepeatingRandom extends Random {
-  readonly #drawn = new Random([1, 2]).fill(new Float32Array(4099), 'normal');
-
-  override fill(array: Float32Array): Float32Array {
-    for (let i = 0; i < array.length; i += this.#drawn.length) array.set(this.#drawn.subarray(0, array.length - i), i);
-    return array;
-  }
-}
-
-class RepeatingSeeds extends Seeds {
-  override stream(): Random {
-    return new RepeatingRandom([1, 2]);
-  }
-}
 
 const context = studentContext({ imageShape: [64, 64, 3], seeds: new RepeatingSeeds(1) });
 const make = async (part: typeof resnet | typeof deit | typeof cait, options: object, of = context) =>

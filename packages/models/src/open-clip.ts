@@ -5,8 +5,9 @@ import { InputError, Random, type Student } from '@retort/core';
 import { buildStudent } from './build-student.js';
 import { clipNaming } from './clip-naming.js';
 import { clipNormalization, type ClipSettings, clipSpec } from './clip-spec.js';
-import { readWeights, type Naming } from './published-weights.js';
-import { openSafetensors, type SafetensorsFile } from './safetensors-file.js';
+import { blockCount } from './larger-network.js';
+import { type Naming, readWeights } from './published-weights.js';
+import { type SafetensorsFile, withSafetensors } from './safetensors-file.js';
 
 /** A trained CLIP from a file. */
 export interface OpenedClip extends Omit<Student, 'noise'> {
@@ -40,10 +41,9 @@ export interface OpenClipOptions {
  *
  * @throws InputError when the file is damaged, holds something else, or cannot be used as asked
  */
-export async function openClip(path: string, options: OpenClipOptions = {}): Promise<OpenedClip> {
+export function openClip(path: string, options: OpenClipOptions = {}): Promise<OpenedClip> {
   const { where } = options;
-  const file = await openSafetensors(path, { where });
-  try {
+  return withSafetensors(path, { where }, async (file) => {
     const naming = clipNaming(file, { where });
     const settings = settingsOf(file, naming, options);
     const spec = clipSpec(settings);
@@ -51,9 +51,7 @@ export async function openClip(path: string, options: OpenClipOptions = {}): Pro
     // Every weight is in the file: nothing is drawn.
     const student = buildStudent(spec, 'clip', new Random([0, 0]), values);
     return { ...student, imports: '@retort/models/layers', settings, fingerprint: await fileDigest(path) };
-  } finally {
-    await file.close();
-  }
+  });
 }
 
 /** Sizes as tensors have them. */
@@ -122,13 +120,6 @@ function settingsOf(
     contextLength: contextLength ?? longest,
     endToken: endToken ?? vocabularySize - 1,
   };
-}
-
-/** How many blocks a file has under a published name. */
-export function blockCount({ shapes }: SafetensorsFile, naming: Naming, published: string): number {
-  let count = 0;
-  while (shapes.has(naming(`${published}.${count}.norm1.weight`).parts[0])) count++;
-  return count;
 }
 
 async function fileDigest(path: string): Promise<string> {

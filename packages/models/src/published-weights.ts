@@ -2,7 +2,7 @@ import { InputError } from '@retort/core';
 import type { WeightLayout, WeightRule } from './layer-rule.js';
 import { inferShapes, type LayerSpec, type NetworkSpec, ruleOf } from './network-spec.js';
 import { resizeGrid } from './resize-grid.js';
-import { openSafetensors, type SafetensorsFile } from './safetensors-file.js';
+import { type SafetensorsFile, withSafetensors } from './safetensors-file.js';
 
 /** Where a file keeps a tensor that a network knows under its published name. */
 export interface TensorPlace {
@@ -15,7 +15,8 @@ export interface TensorPlace {
 /** From published names to a file's own. */
 export type Naming = (published: string) => TensorPlace;
 
-const asPublished: Naming = (name) => ({ parts: [name] });
+/** Names are the published ones. */
+export const asPublished: Naming = (name) => ({ parts: [name] });
 
 /** Buffers that files have and nobody learns. */
 const buffers = /(^|\.)(num_batches_tracked|position_ids|attn_mask|input_resolution|context_length|vocab_size)$/;
@@ -38,17 +39,12 @@ interface PublishedWeightsOptions {
  * @returns by layer name, what `buildStudent` takes in place of drawn values
  * @throws InputError when the file is damaged, lacks a tensor, has one of another shape, or has one that the network does not have
  */
-export async function readPublishedWeights(
+export function readPublishedWeights(
   spec: NetworkSpec,
   path: string,
   options: PublishedWeightsOptions = {},
 ): Promise<Map<string, Float32Array[]>> {
-  const file = await openSafetensors(path, options);
-  try {
-    return await readWeights(spec, file, options);
-  } finally {
-    await file.close();
-  }
+  return withSafetensors(path, options, (file) => readWeights(spec, file, options));
 }
 
 /** {@link readPublishedWeights} of a file that is open. */
@@ -69,7 +65,7 @@ export async function readWeights(
     if (isClassifier && classifier === 'new') continue;
     readers.set(
       layer.name,
-      rules.map((rule, i) => weightReader(file, layer, rule, { place: places[i], where, isClassifier })),
+      rules.map((rule, i) => weightReader(file, layer, rule, { place: places[i], larger, where, isClassifier })),
     );
   }
   const others = [...file.shapes.keys()].filter((name) => !known.has(name) && !buffers.test(name));
@@ -88,12 +84,19 @@ export async function readWeights(
   return values;
 }
 
+interface WeightReaderOptions {
+  place: TensorPlace;
+  larger: boolean;
+  isClassifier: boolean;
+  where: string | undefined;
+}
+
 /** Checks a tensor's shape, and gives what reads it. */
 function weightReader(
   file: SafetensorsFile,
   { config }: LayerSpec,
   { shape, layout }: WeightRule,
-  { place: { parts, swapped }, where, isClassifier }: { place: TensorPlace; where?: string; isClassifier: boolean },
+  { place: { parts, swapped }, larger, where, isClassifier }: WeightReaderOptions,
 ): () => Promise<Float32Array> {
   const { path, shapes } = file;
   const missing = parts.find((name) => !shapes.has(name));
@@ -113,8 +116,14 @@ function weightReader(
   }
   const published = publishedShape(shape, layout);
   const whole = swapped ? published.toReversed() : published;
-  const expected = [whole[0] / parts.length, ...whole.slice(1)].slice(0, whole.length);
-  for (const name of parts) checkShape(path, name, { found: shapes.get(name)!, expected, isClassifier, where });
+  const expected = whole.map((size, axis) => (axis === 0 ? size / parts.length : size));
+  const hint =
+    config.type === 'token-embedding'
+      ? 'a row per id of a vocabulary: give the data set the tokenizer that the file was trained with'
+      : larger
+        ? 'only the number of blocks may be another: width, heads, patches and vocabulary are those of the larger network'
+        : 'the file is of another network or another variant of it';
+  for (const name of parts) checkShape(path, name, { found: shapes.get(name)!, expected, isClassifier, hint, where });
   return async () => {
     const read: Float32Array[] = [];
     for (const name of parts) read.push(await readPart(file, name, where));
@@ -130,8 +139,9 @@ function checkShape(
     found,
     expected,
     isClassifier,
+    hint,
     where,
-  }: { found: number[]; expected: number[]; isClassifier: boolean; where?: string },
+  }: { found: number[]; expected: number[]; isClassifier: boolean; hint: string; where: string | undefined },
 ): void {
   if (bare(found).join() === bare(expected).join()) return;
   if (isClassifier && found.slice(1).join() === expected.slice(1).join()) {
@@ -141,7 +151,7 @@ function checkShape(
     });
   }
   throw new InputError(`${path}: "${name}" is [${found.join(', ')}], this network's is [${expected.join(', ')}]`, {
-    hints: ['the file is of another network or another variant of it'],
+    hints: [hint],
     where,
   });
 }

@@ -69,6 +69,20 @@ export async function openSafetensors(path: string, { where }: { where?: string 
   }
 }
 
+/** {@link openSafetensors} for as long as `body` runs. */
+export async function withSafetensors<T>(
+  path: string,
+  options: { where?: string },
+  body: (file: SafetensorsFile) => Promise<T>,
+): Promise<T> {
+  const file = await openSafetensors(path, options);
+  try {
+    return await body(file);
+  } finally {
+    await file.close();
+  }
+}
+
 /** Entries of a header whose tensors lie within so many bytes. Whether a tensor's bytes fit its type is seen when it is read. */
 function headerOf(header: Buffer, size: number): Map<string, Entry> {
   let json: unknown;
