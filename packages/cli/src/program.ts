@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { CompareOptions } from './commands/compare.js';
+import type { EmbedOptions } from './commands/embed.js';
 import type { ExportOptions } from './commands/export.js';
 import { describeFailure } from './failure.js';
 import { createTerminal, type GlobalOptions, type Terminal } from './terminal.js';
@@ -207,6 +208,51 @@ Examples:
     .action(
       run(async (terminal, folder: string, options: { student: string; csv?: boolean; backend: string }) =>
         (await import('./commands/predict.js')).predict(folder, options, terminal),
+      ),
+    );
+
+  command(
+    'embed <folder>',
+    'write the embeddings of a folder of images, from a student or a teacher',
+    `
+JPEG, PNG and WebP files, subfolders included, sorted by name, scaled to the network's size, center kept. Every
+image becomes a row of numbers: what the network makes of it before it names a class. Alike images get rows that
+point the same way, so rows serve for search, for clusters, or for a classifier of your own.
+
+FILE.npy holds float32 [images, numbers], and FILE.files.txt the names, a line for each row. FILE.parquet holds
+both, in the columns file and embedding. A file is written whole or not at all; stopped or killed, the same
+command goes on where it was, as long as network and images are the same.
+
+A teacher is named by a manifest, or a run, and its id there. The data set of the manifest says how large its
+images are, so it must be there too.
+
+Examples:
+  $ retort embed photos --student runs/my-run                     photos.npy, photos.files.txt
+  $ retort embed photos --student runs/my-run/student/last --normalize -o photos.parquet
+  $ retort embed photos --teacher manifest.yaml#r56 -o r56.npy
+  $ retort embed photos --teacher runs/my-run#clip --take imageEmbedding
+`,
+  )
+    .option('--student <run-or-student>', 'a run folder (its best student), or the folder of a student')
+    .addOption(
+      new Option(
+        '--teacher <manifest#id>',
+        'a teacher of a manifest or run; the id, where several are listed',
+      ).conflicts('student'),
+    )
+    .addOption(
+      new Option('--take <output>', 'which of its outputs; imageEmbedding where it has one, else embedding').choices([
+        'embedding',
+        'imageEmbedding',
+      ]),
+    )
+    .option('-o, --output <file>', 'ends in .npy or .parquet; FOLDER.npy here if not given')
+    .option('--normalize', 'divide every row by its length, so that products of rows are cosines')
+    .option('--overwrite', 'replace a file that is there')
+    .option('--backend <name>', 'what computes; `retort doctor` lists them', 'auto')
+    .action(
+      run(async (terminal, folder: string, options: EmbedOptions) =>
+        (await import('./commands/embed.js')).embed(folder, options, terminal),
       ),
     );
 
