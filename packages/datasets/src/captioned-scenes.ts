@@ -132,13 +132,10 @@ async function makeCaptionedScenes(
   const texts: Record<typeof task, Pick<ImageSource, 'captions' | 'located'>> = {
     classification: {},
     retrieval: {
-      captions: {
-        most: 5,
-        of: (source, index) => captionsOf(compose(source, index).scene, seeds.at(`captions/${source}`, index)),
-      },
+      captions: (source, index) => captionsOf(compose(source, index).scene, seeds.at(`captions/${source}`, index)),
     },
     grounding: {
-      captions: { most: 1, of: (source, index) => [phrased(source, index).phrase] },
+      captions: (source, index) => [phrased(source, index).phrase],
       located(source, index) {
         const mask = maskOf(phrased(source, index).target, size);
         return { mask, box: boxOf(mask, size) };

@@ -88,7 +88,7 @@ describe('captions', () => {
     expect(rowsOf(validation)).toEqual(encoded(dataset, ['the park']));
     expect(validation.targets).toEqual({});
 
-    expect(dataset.views).toBe(3);
+    expect(dataset.views).toBe(1);
     const shown = new Map<number, Set<string>>();
     for (let epoch = 0; epoch < 3; epoch++) {
       const train = await dataset.batch({ split: 'train', epoch, step: 0 });
@@ -163,10 +163,9 @@ describe('captions', () => {
     expect(rowsOf(test)).toEqual(encoded(dataset, ['one', 'two']));
     const held = await make({ layout: 'lines', captions: 'lines', captionsPerImage: undefined, limit: { train: 1 } });
     expect(held.sizes.train).toBe(1);
-    expect(dataset.views).toBe(3);
 
     const rows = new Map<number, Set<string>>();
-    for (let epoch = 0; epoch < 3; epoch++) {
+    for (let epoch = 0; epoch < 6; epoch++) {
       const batch = await dataset.batch({ split: 'train', epoch, step: 0 });
       graysOf(batch).forEach((gray, i) => rows.set(gray, (rows.get(gray) ?? new Set()).add(rowsOf(batch)[i].join())));
     }
@@ -218,11 +217,10 @@ describe('captions', () => {
       ]),
       await fingerprintWith([...four.slice(0, 3), { ...four[3], split: 'test' }]),
       await fingerprintWith(four, { tokenizer: { use: 'words', contextLength: 12 } }),
-      await fingerprintWith(four, { dataSeed: 1 }),
     ];
     await writeImages({ 'images/park_1.png': 151 });
     others.push(await fingerprintWith(four));
-    expect(new Set([first, ...others]).size).toBe(6);
+    expect(new Set([first, ...others]).size).toBe(5);
   });
 });
 

@@ -108,10 +108,7 @@ async function loadCaptions(
       ...samples,
       ...(validation.length > 0 && { validation }),
       text: { tokenizer, prompts: [] },
-      captions: {
-        most: Math.max(...samples.train.map(({ index }) => images[index].captions.length)),
-        of: (_, index) => images[index].captions,
-      },
+      captions: (_, index) => images[index].captions,
       pixels: (_, index) => pixels(index),
     },
     { ...common, ...noLabelOptions },

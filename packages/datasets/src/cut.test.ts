@@ -1,5 +1,5 @@
 import { Random } from '@retort/core';
-import { randomCut, writeCut, type Cut } from './cut.js';
+import { keepInside, randomCut, writeCut, type Cut } from './cut.js';
 
 /** [2, 3, 3] bytes: pixel p is (p, 50 + p, 100 + p). */
 const pixels = Uint8Array.from({ length: 18 }, (_, i) => Math.floor(i / 3) + 50 * (i % 3));
@@ -33,6 +33,23 @@ describe('writeCut', () => {
 
   it('mirrors after cutting', () => {
     expect(redOf({ down: 0, right: 1, flip: true })).toEqual([0, 2, 1, 0, 5, 4]);
+  });
+});
+
+describe('keepInside', () => {
+  /** An image of 8 rows and 10 columns with a box from 2.5, 1 to 9, 7.5. */
+  const kept = (down: number, right: number) => {
+    const cut = keepInside({ down, right, flip: false }, [2.5, 1, 9, 7.5], [8, 10]);
+    return [cut.down, cut.right];
+  };
+
+  it('leaves cuts that hold the box as they are', () => {
+    for (const down of [0, 1]) for (const right of [-1, 0, 1, 2]) expect(kept(down, right)).toEqual([down, right]);
+  });
+
+  it('takes the nearest that holds it', () => {
+    expect(kept(4, 4)).toEqual([1, 2]);
+    expect(kept(-4, -4)).toEqual([0, -1]);
   });
 });
 

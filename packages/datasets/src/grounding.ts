@@ -110,7 +110,7 @@ async function loadGrounding(
       content: sha256(JSON.stringify([objects, await digestsOf(paths, where)])),
       ...samples,
       text: { tokenizer, prompts: [] },
-      captions: { most: 1, of: (_, index) => [objects[index].phrase] },
+      captions: (_, index) => [objects[index].phrase],
       located: (_, index) => ({ box: boxInside(objects[index], size) }),
       pixels: (_, index) => pixels(index),
     },

@@ -83,6 +83,15 @@ describe('imageDataset', () => {
     );
   });
 
+  it('takes a validation split that is given, and has no labels where there are no classes', async () => {
+    const given = { ...source, classes: [], train: source.train.slice(0, 90), validation: source.train.slice(90) };
+    const dataset = make({}, { of: given });
+    expect(dataset.sizes).toEqual({ train: 90, validation: 10, test: 7 });
+    const [held] = await epochOf(dataset, 'validation', 0);
+    expect([...held.index]).toEqual([90, 91, 92, 93, 94, 95, 96, 97, 98, 99]);
+    expect(held.targets).toEqual({});
+  });
+
   it('gives the same bytes for the same address, in whichever order', async () => {
     const address = { split: 'train', epoch: 3, step: 2 } as const;
     const first = make();

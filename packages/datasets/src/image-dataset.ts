@@ -8,7 +8,6 @@ import {
   type DatasetContext,
   type DatasetText,
   type HostTensor,
-  type Split,
 } from '@retort/core';
 import { createAugmenter, writeFloats } from './augment.js';
 import { locatedTensors, shiftLocated, type Located } from './located.js';
@@ -36,20 +35,15 @@ export interface ImageSource {
   text?: DatasetText;
   /** [H, W, 3] bytes of a sample; the caller does not change them. */
   pixels(source: 'train' | 'test', index: number): Uint8Array | Promise<Uint8Array>;
-  /** Texts of samples: batches have tokens, by the tokenizer of `text`. */
-  captions?: {
-    /** How many the sample with the most has. */
-    most: number;
-    /** One at least. */
-    of(source: 'train' | 'test', index: number): readonly string[];
-  };
+  /** Texts of a sample, one at least: batches have tokens, by the tokenizer of `text`. */
+  captions?(source: 'train' | 'test', index: number): readonly string[];
   /** Where in the image is what its caption names: batches have boxes, and masks where there are any. */
   located?(source: 'train' | 'test', index: number): Located;
 }
 
 /** A sample of a batch, and which view of it. */
 interface Shown extends Sample {
-  /** From 0; undefined for the plain image with its first caption. */
+  /** From 0; undefined for the plain image. */
   view: number | undefined;
 }
 
@@ -66,9 +60,9 @@ interface Shown extends Sample {
  * The r-th view (from 0) of a sample in epoch e is number (e k + r) mod `views`, and `batch.view` is one more. With mixing every
  * batch has `otherLabel` and `labelShare`; where nothing is mixed they are the label and 1.
  *
- * Captions: a train batch has one of each image, view v the (v + s)-th, around and around, with s drawn for each sample from
- * `dataSeed`. Without augmentation there are therefore as many views as captions, unless `views` says otherwise. Validation and
- * test batches have all of them. Boxes and masks follow crop, which is held back where it would cut a box.
+ * Captions: a train batch has one of each image, chosen by (seed, epoch, sample) so that k epochs in a row from a multiple of k
+ * show each of k captions; the image's view says nothing about it. Validation and test batches have all of them, in order. Boxes
+ * and masks follow crop, which is held back where it would cut a box.
  *
  * The fingerprint covers content, splits, labels and texts, and where there is augmentation also it and the run's seed, since the
  * views depend on them: equal fingerprint, view and index mean equal pixels and labels. How many views there are is not part of
@@ -82,13 +76,10 @@ export function imageDataset(
   { seeds, path }: Pick<DatasetContext, 'seeds' | 'path'>,
 ): Dataset {
   const { classes, imageShape, normalization } = source;
-  const { batchSize, augment, padding, repeatedAugmentation: repeats, limit = {} } = options;
+  const { batchSize, augment, padding, views, repeatedAugmentation: repeats, limit = {} } = options;
   checkViews(options, path);
   checkSuits(source, augment, path);
   const augmenter = augment.length > 0 ? createAugmenter({ augment, padding }, source, seeds, path) : undefined;
-  const captions = source.captions?.most ?? 1;
-  const hasViews = augmenter !== undefined || captions > 1;
-  const views = augmenter ? options.views : hasViews ? (options.views ?? captions) : 1;
   const splits = makeSplits(source, options, limit, path);
   const sizes = { train: splits.train.length, validation: splits.validation.length, test: splits.test.length };
   const orders = new Map<number, Uint32Array>();
@@ -123,7 +114,9 @@ export function imageDataset(
     if (!(first >= 0 && size > 0)) {
       throw new RangeError(`no step ${step} in ${split}: it has ${Math.ceil(sizes[split] / batchSize)} batches`);
     }
-    const shown = Array.from({ length: size }, (_, i) => shownAt(address, first + i, augmented && hasViews));
+    const shown = Array.from({ length: size }, (_, i) =>
+      shownAt(address, first + i, augmented && augmenter !== undefined),
+    );
     const mixes = shown.map(({ view, index }) =>
       view === undefined ? undefined : augmenter?.mix(view, index, sizes.train),
     );
@@ -139,19 +132,19 @@ export function imageDataset(
     const located = source.located && shown.map(({ index }) => source.located!(part, index));
     shown.forEach(({ view, index }, i) => {
       const out = image.subarray(i * length, (i + 1) * length);
-      if (view === undefined || !augmenter) {
+      if (view === undefined) {
         writeFloats(pixels[i]!, out);
         return;
       }
-      const cut = augmenter.write(pixels[i]!, view, index, out, located?.[i].box);
+      const cut = augmenter!.write(pixels[i]!, view, index, out, located?.[i].box);
       if (located) located[i] = shiftLocated(located[i], cut, imageShape);
       const mix = mixes[i];
       if (!mix) return;
-      augmenter.write(otherPixels[i]!, view, partners[i]!.index, other);
+      augmenter!.write(otherPixels[i]!, view, partners[i]!.index, other);
       mixInto(out, other, mix, imageShape[1]);
     });
 
-    const { tokens, imageOfText } = textsOf(source, split, shown, options.dataSeed);
+    const { tokens, imageOfText } = textsOf(source, address, shown, seeds);
     const label = Int32Array.from(shown, (sample) => sample.label);
     return {
       split,
@@ -180,7 +173,7 @@ export function imageDataset(
     sizes,
     normalization,
     ...(source.text && { text: source.text }),
-    ...(views !== undefined && { views }),
+    ...(augmenter ? views !== undefined && { views } : { views: 1 }),
     fingerprint: sha256(
       JSON.stringify([
         source.content,
@@ -189,7 +182,6 @@ export function imageDataset(
         Object.values(splits).map((samples) => samples.map(({ index, label }) => [index, label])),
         fingerprintOfViews(options, seeds, normalization),
         ...(source.text ? [source.text.tokenizer.fingerprint, source.text.prompts] : []),
-        ...(source.captions ? [options.dataSeed] : []),
       ]),
     ),
     batch,
@@ -212,17 +204,16 @@ function fingerprintOfViews(
 /** Tokens of the captions that a batch shows, and whose they are unless every image has one. */
 function textsOf(
   { captions, text }: ImageSource,
-  split: Split,
+  { split, epoch }: BatchAddress,
   shown: Shown[],
-  dataSeed: number,
+  seeds: Seeds,
 ): { tokens?: HostTensor; imageOfText?: HostTensor } {
   if (!captions || !text) return {};
-  const seeds = new Seeds(dataSeed).within('captions');
-  const all = shown.map(({ index }) => captions.of(split === 'test' ? 'test' : 'train', index));
-  const taken = all.map((texts, i) => {
-    if (split !== 'train') return texts;
-    const { index, view } = shown[i];
-    return [texts[view === undefined ? 0 : (view + seeds.at('shift', index).integer(texts.length)) % texts.length]];
+  const taken = shown.map(({ index }) => {
+    const all = captions(split === 'test' ? 'test' : 'train', index);
+    if (split !== 'train') return all;
+    const round = Math.floor(epoch / all.length);
+    return [seeds.at('captions', index, round).shuffle([...all])[epoch % all.length]];
   });
   const imageOfText = Int32Array.from(taken.flatMap((texts, image) => texts.map(() => image)));
   const isOneEach = taken.every(({ length }) => length === 1);

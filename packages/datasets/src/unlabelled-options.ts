@@ -7,13 +7,8 @@ export const unlabelledOptions = {
   batchSize,
   validation: commonOptions.validation.describe('Fraction of the train split held out for validation; 0 for none.'),
   padding,
-  views: views.describe(
-    'How many views a train sample has: epoch e shows view e mod this number, so that what teachers say of a view can be kept. ' +
-      'Left out: as many as captions without augmentation, a new view every epoch with it.',
-  ),
-  dataSeed: dataSeed.describe(
-    "Seed of what stays the same in runs of different seeds: the validation split and the captions' order.",
-  ),
+  views,
+  dataSeed: dataSeed.describe('Seed of what stays the same in runs of different seeds: the validation split.'),
 };
 
 /** What {@link imageDataset} is to do with labels: nothing. */
