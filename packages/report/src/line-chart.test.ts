@@ -96,8 +96,8 @@ describe('lineChart', () => {
         boundary: { x, label: 'stage 2' },
       })!.text;
     expect(chart(0.5)).toContain('<path class="reference" d="M136.5 10V200"/>');
-    expect(chart(0.5)).toContain('<text class="halo" x="140.5" y="20">stage 2</text>');
-    expect(chart(1.5)).toContain('<text class="halo end" x="301.5" y="20">stage 2</text>');
+    expect(chart(0.5)).toContain('<text x="136.5" y="7">stage 2</text>');
+    expect(chart(1.5)).toContain('<text class="end" x="305.5" y="7">stage 2</text>');
     expect(chart(3)).not.toContain('stage 2');
   });
 

@@ -182,7 +182,7 @@ function referenceLine(
     <text class="end" x="${plot.right}" y="${Number(at) - 4}">${reference.label}</text>`;
 }
 
-/** Its label stands on the side with more room. */
+/** Its label stands above the plot, clear of the lines, on the side with more room. */
 function boundaryLine(
   { x: value, label }: { x: number; label: string },
   x: Scale,
@@ -192,7 +192,7 @@ function boundaryLine(
   const at = x(value);
   const before = at > (plot.left + plot.right) / 2;
   return markup`<path class="reference" d="M${short(at)} ${plot.top}V${plot.bottom}"/>
-    <text class="halo${before && ' end'}" x="${short(at + (before ? -4 : 4))}" y="${plot.top + 10}">${label}</text>`;
+    <text${before && markup` class="end"`} x="${short(at)}" y="${plot.top - 3}">${label}</text>`;
 }
 
 function legend(series: Series[], format: (y: number) => string): Content {

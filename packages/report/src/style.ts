@@ -69,7 +69,7 @@ circle { fill: var(--c); } svg text.gap { fill: var(--c); font-size: 14px; text-
 ${seriesRules}
 .scatter { max-width: 46rem; } .scatter circle { stroke-width: 1.6; } .scatter circle.ring { fill: none; stroke-width: 2.2; }
 .center path { fill: var(--c); stroke: var(--ink); stroke-width: 1.6; } .center text { fill: var(--ink); font-weight: 700; }
-.halo, .center text { paint-order: stroke; stroke: var(--paper); stroke-width: 3px; stroke-linejoin: round; } .swatch { fill: var(--c); }
+.center text { paint-order: stroke; stroke: var(--paper); stroke-width: 3px; stroke-linejoin: round; } .swatch { fill: var(--c); }
 ${pointRules}
 .legend { list-style: none; display: flex; flex-wrap: wrap; gap: 0.1rem 1rem; margin: 0.25rem 0 0; padding: 0; font-size: 0.86rem; }
 .legend li { overflow-wrap: anywhere; } .legend svg { width: 22px; height: 8px; vertical-align: middle; margin-right: 0.3rem; } .legend b { font-weight: 600; }
