@@ -9,10 +9,11 @@ import { join, normalize } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import * as tf from '@tensorflow/tfjs';
 import ts from 'typescript';
-import type { Student } from '@retort/core';
+import { outputTensors, type Student } from '@retort/core';
 import { forward, saveLayersModel } from '@retort/nn';
 import { describeEachBackend, expectClose } from '@retort-tools/testing';
 import { cifarResnet } from './cifar-resnet.js';
+import { clip } from './clip.js';
 import { deit } from './deit.js';
 import { smallCnn } from './small-cnn.js';
 import { studentContext } from './test-support/student-context.js';
@@ -21,9 +22,15 @@ import { studentContext } from './test-support/student-context.js';
 const tfjsForBrowsers = createRequire(import.meta.url).resolve('@tensorflow/tfjs/dist/tf.min.js');
 
 const [batch, size] = [4, 32];
+const text = {
+  tokenizer: { vocabularySize: 20, contextLength: 5, endToken: 19, fingerprint: '', encode: () => null as never },
+  prompts: [],
+};
+/** A text for every image, of ids below 20; 19 closes it. */
+const ids = [0, 3, 7, 19, 19, 0, 19, 0, 0, 0, 0, 1, 2, 3, 19, 0, 5, 5, 19, 5];
 const pixels = Float32Array.from({ length: batch * size * size * 3 }, (_, i) => 0.5 + 0.5 * Math.sin(i * 0.7));
 
-/** Nothing of ours in it but the import that a saved student names: a script tag and `tf.loadLayersModel`. The first output is its logits. */
+/** Nothing of ours in it but the import that a saved student names: a script tag and `tf.loadLayersModel`. */
 const pageWith = (imports: string | undefined) => `<!doctype html>
 <script src="/tf.min.js"></script>
 <script type="importmap">{ "imports": { "@tensorflow/tfjs": "/tfjs.js", "@retort/models/layers": "/src/layers.js" } }</script>
@@ -33,8 +40,10 @@ const pageWith = (imports: string | undefined) => `<!doctype html>
     await tf.setBackend('cpu');
     const model = await tf.loadLayersModel(location.search.slice(1) + '/model.json');
     const pixels = new Float32Array(await (await fetch('/pixels')).arrayBuffer());
-    const outputs = model.predict(tf.tensor4d(pixels, [${batch}, ${size}, ${size}, 3]));
-    return { logits: Array.from(await outputs[0].data()) };
+    const image = tf.tensor4d(pixels, [${batch}, ${size}, ${size}, 3]);
+    const tokens = tf.tensor2d([${ids}], [${batch}, ${ids.length / batch}], 'int32');
+    const outputs = model.predict(model.inputs.length === 2 ? [image, tokens] : image);
+    return { outputs: await Promise.all(outputs.map(async (output) => Array.from(await output.data()))) };
   })()
     .catch((error) => ({ error: String(error) }))
     .then((result) => fetch('/result', { method: 'POST', body: JSON.stringify(result) }));
@@ -45,7 +54,7 @@ const names = Object.keys(tf).filter((name) => /^\w+$/.test(name) && name !== 'd
 const tfjsModule = `export const { ${names.join(', ')} } = globalThis.tf;`;
 
 interface PageResult {
-  logits?: number[];
+  outputs?: number[][];
   error?: string;
 }
 
@@ -88,17 +97,23 @@ describeEachBackend('a saved student, in a browser and', () => {
     ['cifar-resnet', cifarResnet, { depth: 8 }],
     ['small-cnn', smallCnn, { width: 6 }],
     ['deit', deit, { width: 24, depth: 2, patchSize: 8 }],
-  ])('%s gives the same logits in headless Chromium', async (name, part, options) => {
-    const student = (await part.create(part.options.parse(options) as never, studentContext())) as Student;
-    const image = tf.tensor4d(pixels, [batch, size, size, 3]);
+    ['clip', clip, { width: 24, depth: 2, textWidth: 12, textDepth: 1, boxHead: true }],
+  ])('%s gives the same outputs in headless Chromium', async (name, part, options) => {
+    const student = (await part.create(part.options.parse(options) as never, studentContext({ text }))) as Student;
+    const inputs = {
+      image: tf.tensor4d(pixels, [batch, size, size, 3]),
+      tokens: tf.tensor2d(ids, [batch, ids.length / batch], 'int32'),
+    };
     // Moves the averages of batch norm away from where they start.
-    for (let i = 0; i < 3; i++) tf.tidy(() => void forward(student, { image: image }, { training: true }));
-    const expected = await forward(student, { image: image }, { training: false }).logits!.data();
+    for (let i = 0; i < 3; i++) tf.tidy(() => void forward(student, inputs, { training: true }));
+    const expected = outputTensors(forward(student, inputs, { training: false }));
     await saveLayersModel(student.model, join(folder, name));
     imports = student.imports;
-    const { logits, error } = await open(`/?${name}`);
+    const { outputs, error } = await open(`/?${name}`);
     expect(error).toBeUndefined();
-    await expectClose(logits!, expected, { absolute: 1e-4, relative: 0 });
+    expect(outputs!.length).toBe(expected.length);
+    for (const [i, output] of outputs!.entries())
+      await expectClose(output, expected[i], { absolute: 1e-4, relative: 0 });
     student.model.dispose();
   });
 
