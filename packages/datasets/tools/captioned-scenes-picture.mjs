@@ -8,7 +8,7 @@ import { boxOf, composeNamedScene, paintNamedScene } from '../dist/named-scene.j
 import { maskOf } from '../dist/scene.js';
 import { captionsOf, phraseOf } from '../dist/scene-texts.js';
 
-const [pixels, size, gap, wide, line] = [32, 128, 8, 700, 17];
+const [pixels, size, gap, wide, line] = [32, 128, 8, 770, 17];
 const marks = ['#ff2d2d', '#22c55e', '#3b82f6'];
 const seeds = new Seeds(0).within('picture');
 
