@@ -8,7 +8,7 @@ export interface EndTokenPoolConfig {
 
 /**
  * What stands for a text (Radford et al. 2021, §2.4): of tokens [B, N, D] and their ids [B, N], the token where the end token first
- * stands; padding after it may repeat it. [B, D].
+ * stands; padding after it may repeat it. [B, D]. A text without one is its first token: tokenizers see to it that there is none.
  */
 export class EndTokenPool extends tf.layers.Layer {
   static readonly className = 'EndTokenPool';
