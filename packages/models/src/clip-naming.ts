@@ -1,5 +1,5 @@
 import { InputError } from '@retort/core';
-import type { Naming } from './published-weights.js';
+import { listed, type Naming } from './published-weights.js';
 import type { SafetensorsFile } from './safetensors-file.js';
 
 /** Names as `clipSpec` has them, in pieces, and as open_clip has them. */
@@ -58,10 +58,7 @@ export function clipNaming({ path, shapes }: SafetensorsFile, { where }: { where
   if (names.some((name) => /^(vision|text)_model\./.test(name))) return huggingFace;
   if (names.some((name) => /^visual\./.test(name))) return openClip;
   throw new InputError(`${path} holds no CLIP under names of Hugging Face or open_clip`, {
-    hints: [
-      'the image encoder is looked for under "vision_model." or "visual."',
-      `the file has ${names.slice(0, 4).map((name) => `"${name}"`).join(', ')} …`, // prettier-ignore
-    ],
+    hints: ['the image encoder is looked for under "vision_model." or "visual."', `the file has ${listed(names)}`],
     where,
   });
 }

@@ -146,12 +146,12 @@ function blocks(prefix: string, from: string, { depth, published, ...options }: 
     hidden: (2 * width) ** -0.5,
     last: width ** -0.5 * (2 * depth) ** -0.5,
   };
+  const shared = { ...options, dropPath: 0, epsilon, deviations };
   return Array.from({ length: depth }, (_, block) =>
-    transformerBlock(
-      `${prefix}_block${block + 1}`,
-      block === 0 ? from : `${prefix}_block${block}_mlp_add`,
-      { ...options, dropPath: 0, epsilon, deviations, published: `${published}.${block}` }, // prettier-ignore
-    ),
+    transformerBlock(`${prefix}_block${block + 1}`, block === 0 ? from : `${prefix}_block${block}_mlp_add`, {
+      ...shared,
+      published: `${published}.${block}`,
+    }),
   ).flat();
 }
 

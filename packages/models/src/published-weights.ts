@@ -179,7 +179,7 @@ function bare(shape: number[]): number[] {
 }
 
 /** The first few names, and how many there are. */
-function listed(names: string[]): string {
+export function listed(names: string[]): string {
   const first = names.slice(0, 4).map((name) => `"${name}"`);
   return names.length > 4 ? `${first.join(', ')} and ${names.length - 4} more` : first.join(', ');
 }
