@@ -123,9 +123,9 @@ async function makeCaptionedScenes(
   }
 
   const classNames = sceneClasses.slice(0, classes);
-  const prompts = task === 'classification' ? classNames.map(promptsOf) : [];
+  // The same texts whatever the options: what was trained on captions must read the ids of prompts and phrases.
   const tokenizer = await context.scope.create(reference, {
-    texts: [...sceneVocabulary, ...prompts.flat()],
+    texts: sceneVocabulary,
     baseFolder: context.baseFolder,
     path: reference.path,
   });
@@ -156,7 +156,7 @@ async function makeCaptionedScenes(
       ),
       train: range(offset, train),
       test: range(0, test),
-      text: { tokenizer, prompts },
+      text: { tokenizer, prompts: task === 'classification' ? classNames.map(promptsOf) : [] },
       ...texts[task],
       pixels(source, index) {
         let image = painted[source].get(index);
