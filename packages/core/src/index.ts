@@ -35,6 +35,8 @@ export type { Backend, BackendStart, Needs, Part, PartDefinition, PartKind, Part
 export { resolveManifest, resolvePart, writtenManifest } from './resolve-manifest.js';
 export { composeFromRun, composeRun, createRegistry, loadManifest, resume, run } from './run.js';
 export type { ComposedRun, ComposeOptions, RunOptions, RunOutcome } from './run.js';
+export { checkSelection, metricsOf } from './run-metrics.js';
+export type { CreateMetrics } from './run-metrics.js';
 export { readLock, readLog, RunFolder } from './run-folder.js';
 export type { LoggedEvent } from './run-folder.js';
 export { decodeSafetensors, encodeSafetensors } from './safetensors.js';

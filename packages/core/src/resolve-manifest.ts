@@ -78,7 +78,19 @@ function resolveObject(
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
   }
   // After a fault the parts are looked at as they were written, so that theirs are told in the same go.
-  const resolved = { ...(parsed.success ? parsed.data : (value as object)) } as Record<string, unknown>;
+  const resolved = resolveFields(registry, schema, (parsed.success ? parsed.data : value) as object, path, issues);
+  return parsed.success ? resolved : undefined;
+}
+
+/** An object's values with the parts among them resolved, those in objects inside it too. */
+function resolveFields(
+  registry: Registry,
+  schema: z.ZodObject,
+  value: object,
+  path: ManifestPath,
+  issues: Issue[],
+): Record<string, unknown> {
+  const resolved = { ...value } as Record<string, unknown>;
   for (const [key, field] of Object.entries(schema.shape) as [string, z.ZodType][]) {
     if (resolved[key] === undefined) continue;
     const meta = referenceMeta(field);
@@ -92,9 +104,15 @@ function resolveObject(
       resolved[key] = resolved[key].map((item, i) =>
         resolveReference(registry, elementMeta.partKind, elementMeta.keys, item, [...path, key, i], issues),
       );
+      continue;
+    }
+    const inner = objectAt(schema, [key]);
+    const own = resolved[key];
+    if (inner && typeof own === 'object' && own !== null && !Array.isArray(own)) {
+      resolved[key] = resolveFields(registry, inner, own, [...path, key], issues);
     }
   }
-  return parsed.success ? resolved : undefined;
+  return resolved;
 }
 
 function resolveReference(

@@ -58,7 +58,7 @@ export interface TrainingLoop {
   saveStudent(folder: string): Promise<unknown>;
   /** Everything that changes while the run goes. */
   save(): Promise<Record<string, StateTree>>;
-  load(state: Record<string, StateTree>): Promise<void>;
+  load(state: Record<string, StateTree>): Promise<void> | void;
   /** Waits for what is under way, when the run ends whichever way. */
   drain(): Promise<void>;
 }

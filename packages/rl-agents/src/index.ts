@@ -6,7 +6,7 @@ import { dpg } from './dpg.js';
 import { gaussian } from './gaussian.js';
 import { grpo } from './grpo.js';
 import { logisticNormal } from './logistic-normal.js';
-import { clippedSurrogate, reinforce } from './objective.js';
+import { clippedSurrogate, groupRelative, reinforce } from './objective.js';
 import { pg } from './pg.js';
 import { ppo } from './ppo.js';
 
@@ -29,7 +29,7 @@ export { createGaussian, gaussian, gaussianEntropy, gaussianLogProbability } fro
 export { groupAdvantage, grpo } from './grpo.js';
 export { digamma, logGamma } from './log-gamma.js';
 export { createLogisticNormal, logisticNormal, logisticNormalLogProbability } from './logistic-normal.js';
-export { clippedSurrogate, ppoObjective, reinforce, reinforceObjective } from './objective.js';
+export { clippedSurrogate, groupRelative, ppoObjective, reinforce, reinforceObjective } from './objective.js';
 export { pg } from './pg.js';
 export { ppo } from './ppo.js';
 
@@ -38,7 +38,7 @@ export const plugin = definePlugin({
   name: '@retort/rl-agents',
   register(registry) {
     for (const part of [categorical, dirichlet, gaussian, logisticNormal]) registry.add(part);
-    registry.add(reinforce).add(clippedSurrogate);
+    registry.add(reinforce).add(clippedSurrogate).add(groupRelative);
     for (const part of [pg, ppo, grpo, dpg, ddpg]) registry.add(part);
   },
 });

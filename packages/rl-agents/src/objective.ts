@@ -35,3 +35,13 @@ export const clippedSurrogate = definePart('objective', {
   }),
   create: ({ clip }) => ppoObjective(clip),
 });
+
+/** {@link ppoObjective} under the name that says what its advantages are (Shao et al. 2024, eq. 3, without the KL term). */
+export const groupRelative = definePart('objective', {
+  name: 'grpo',
+  summary: 'That of ppo, for advantages within the samples of a group.',
+  options: z.strictObject({
+    clip: z.number().gt(0).lt(1).default(0.2).describe('How far the probability ratio may move and still earn.'),
+  }),
+  create: ({ clip }) => ppoObjective(clip),
+});

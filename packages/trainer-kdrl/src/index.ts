@@ -2,6 +2,8 @@ import { definePlugin } from '@retort/core';
 import { clusterCosine, clusterNearest, clusterNegativeL2, clusterSoftAssignment } from './cluster-rewards.js';
 import { confidence, correctGated, negativeEntropy, sharpening, teacherProbability } from './confidence-rewards.js';
 
+import { kdrl } from './kdrl.js';
+
 const rewards = [
   ...[confidence, correctGated, teacherProbability, negativeEntropy, sharpening],
   ...[clusterCosine, clusterNegativeL2, clusterSoftAssignment, clusterNearest],
@@ -23,6 +25,7 @@ export { embeddingsInMemory } from './embedding-source.js';
 export type { EmbeddingSource } from './embedding-source.js';
 export { createEmbeddingStore, openEmbeddingStore } from './embedding-store.js';
 export type { EmbeddingStore, EmbeddingWriter } from './embedding-store.js';
+export { kdrl } from './kdrl.js';
 export { createDecisionPolicy, policyOptions } from './policy.js';
 export type {
   DecisionExperience,
@@ -35,10 +38,11 @@ export type {
 export { sphericalKMeans } from './spherical-k-means.js';
 export type { ClusteringProgress, Clusters, SphericalKMeansOptions } from './spherical-k-means.js';
 
-/** Rewards of KDRL's second stage. */
+/** The trainer, and the rewards of its second stage. */
 export const plugin = definePlugin({
   name: '@retort/trainer-kdrl',
   register(registry) {
+    registry.add(kdrl);
     for (const reward of rewards) registry.add(reward);
   },
 });

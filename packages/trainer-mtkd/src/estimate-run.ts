@@ -1,6 +1,6 @@
 import { outputTensors, type RunEstimate, stateBytes } from '@retort/core';
 import * as tf from '@tensorflow/tfjs';
-import { createFeed } from './feed.js';
+import { createFeed } from '@retort/nn';
 import { learningRateAt, type MtkdRun } from './mtkd-run.js';
 import { loadState, saveState } from './run-state.js';
 

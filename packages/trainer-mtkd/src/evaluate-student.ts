@@ -6,14 +6,13 @@ import {
   type Metric,
   type MetricValue,
   type NetworkOutput,
-  outputNamed,
   outputTensors,
   type Split,
   type Student,
   type Teacher,
   type Weighting,
 } from '@retort/core';
-import { batchTensors, compile, forward, namedWeights, networkOutput, type TensorMap } from '@retort/nn';
+import { batchTensors, evaluationPass, networkOutput } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { evaluateTerms } from './distillation-view.js';
 
@@ -50,8 +49,8 @@ export async function evaluateStudent(
     const results = tf.tidy(() => {
       const tensors = batchTensors(batch);
       const { image } = tensors;
-      if (!distillation) return forwardPass(student, ['logits'])({ image: image! });
-      const outputs = forwardPass(student, Object.keys(student.offers))({ image: image! });
+      if (!distillation) return evaluationPass(student, ['logits'])({ image });
+      const outputs = evaluationPass(student, Object.keys(student.offers))({ image });
       const output = networkOutput(Object.keys(outputs), Object.values(outputs));
       return { logits: outputs.logits, ...weigh(distillation, output, teacherOutputs, tensors) };
     });
@@ -74,35 +73,6 @@ export async function evaluateStudent(
     string,
     MetricValue
   >;
-}
-
-type Pass = (inputs: { image: tf.Tensor }) => TensorMap;
-
-/** By network and the outputs wanted: every epoch evaluates the same student. */
-const passes = new WeakMap<tf.LayersModel, Map<string, Pass>>();
-
-/** A student's forward pass, which a backend that records keeps from one evaluation to the next. */
-function forwardPass({ model, offers }: Pick<Student, 'model' | 'offers'>, wanted: readonly string[]): Pass {
-  const known = passes.get(model) ?? new Map<string, Pass>();
-  passes.set(model, known);
-  const key = wanted.join();
-  let pass = known.get(key);
-  if (!pass) {
-    const { trainable, frozen } = namedWeights(model);
-    const variables = Object.fromEntries([
-      ...Object.entries(trainable).map(([name, variable]) => [`trainable/${name}`, variable]),
-      ...Object.entries(frozen).map(([name, variable]) => [`frozen/${name}`, variable]),
-    ]) as Record<string, tf.Variable>;
-    pass = compile(
-      ({ image }) => {
-        const output = forward({ model, offers }, { image }, { training: false });
-        return Object.fromEntries(wanted.map((name) => [name, outputNamed(output, name)!]));
-      },
-      { variables },
-    );
-    known.set(key, pass);
-  }
-  return pass;
 }
 
 function weigh(

@@ -1,7 +1,7 @@
 import type {
+  CreateMetrics,
   Dataset,
   LossTerm,
-  Metric,
   Seeds,
   StepTools,
   Student,
@@ -30,10 +30,10 @@ export interface MtkdRun {
   learningRate: number;
   stepsPerEpoch: number;
   /** Whether steps are given reserved samples. */
-  looksAhead: boolean;
+  heldOut: boolean;
   tools: StepTools;
   state: TrainingState;
-  createMetrics(withTeachers: boolean): Promise<Metric[]>;
+  createMetrics: CreateMetrics;
 }
 
 /** What changes while a run goes; all of it is in a checkpoint. */

@@ -1,17 +1,17 @@
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import {
   batchesPerEpoch,
+  checkSelection,
   createLossTerms,
   definePart,
   InputError,
   isReference,
-  type Metric,
+  metricsOf,
   type MetricValue,
   type PartReference,
   RunError,
   type RunScope,
   type Split,
-  type Student,
   type Teacher,
   type Trainer,
   type TrainerContext,
@@ -21,12 +21,11 @@ import {
   bindOptimizer,
   createStepLog,
   trainableParameters,
-  loadLayersModel,
+  loadStudentWeights,
   loadVariables,
   namedWeights,
   saveVariables,
 } from '@retort/nn';
-import * as tf from '@tensorflow/tfjs';
 import { createStep, type StepParts } from './distillation-step.js';
 import { adaptedSizes, hasSimilarity } from './distillation-view.js';
 import { estimateRun } from './estimate-run.js';
@@ -116,7 +115,7 @@ async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promi
     path: 'student',
   });
   scope.own({ dispose: () => void student.model.dispose() });
-  if (options.warmStart) await warmStart(student, resolve(baseFolder, options.warmStart));
+  if (options.warmStart) await loadStudentWeights(student, resolve(baseFolder, options.warmStart), 'trainer.warmStart');
 
   const described = teachers.map((teacher) => ({ id: teacher.id, ...teacher.describe() }));
   const terms = await createLossTerms(manifest.losses, student, described, scope, seeds, classes);
@@ -163,27 +162,11 @@ async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promi
   scope.own(weightLog);
   scope.own(log);
 
-  for (const reference of manifest.metrics) {
-    const missing = scope.part(reference).needs?.student?.find((name) => !(name in student.offers));
-    if (missing === undefined) continue;
-    throw new InputError(
-      `${reference.path}: metric "${reference.use}" reads ${missing}, which the student does not give`,
-      {
-        hints: [`it offers: ${Object.keys(student.offers).join(', ')}`],
-      },
-    );
+  const createMetrics = metricsOf(manifest.metrics, scope, student.offers, classes);
+  if (dataset.sizes.validation > 0) {
+    const sample = { size: 1, logits: new Float32Array(classes.length), label: Int32Array.of(0) };
+    checkSelection(options.select, await createMetrics([]), sample, manifest.metrics);
   }
-  const createMetrics = async (withTeachers: boolean): Promise<Metric[]> => {
-    const wanted = manifest.metrics.filter(
-      (reference) => withTeachers || !scope.part(reference).needs?.teacher?.length,
-    );
-    return Promise.all(
-      wanted.map((reference) =>
-        scope.create(reference, { classes, teachers: withTeachers ? ids : [], path: reference.path }),
-      ),
-    );
-  };
-  checkSelection(options, await createMetrics(false), dataset.sizes.validation, manifest.metrics, classes.length);
 
   const average = options.ema && averageOf(studentVariables({ trainable, frozen }), options.ema);
   if (average) scope.own(average);
@@ -210,7 +193,7 @@ async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promi
     weighting,
     schedule,
     stepsPerEpoch,
-    looksAhead,
+    heldOut: looksAhead,
     learningRate: rule.learningRate,
     tools: createStepTools(parts),
     createMetrics,
@@ -240,54 +223,11 @@ function temperatureOf(losses: PartReference<'loss'>[]): number {
   return 4;
 }
 
-async function warmStart(student: Student, folder: string): Promise<void> {
-  const { model } = await loadLayersModel(join(folder, 'model.json'), { where: 'trainer.warmStart' });
-  const [own, saved] = [namedWeights(student.model), namedWeights(model)];
-  tf.tidy(() => {
-    for (const [key, variable] of Object.entries({ ...own.trainable, ...own.frozen })) {
-      const value = saved.trainable[key] ?? saved.frozen[key];
-      if (!value || value.shape.join() !== variable.shape.join()) {
-        throw new InputError(
-          `trainer.warmStart: ${folder} is another network: "${key}" is ${value ? `[${value.shape.join(', ')}]` : 'not in it'}`,
-          {
-            hints: [`this student's is [${variable.shape.join(', ')}]`],
-          },
-        );
-      }
-      variable.assign(value);
-    }
-  });
-  model.dispose();
-}
-
-/** The metric that chooses the best student has to be there, and give one number. */
-function checkSelection(
-  { select }: MtkdOptions,
-  metrics: Metric[],
-  validationSize: number,
-  references: PartReference<'metric'>[],
-  classes: number,
-): void {
-  if (validationSize === 0) return;
-  // Names come with results only, so each metric is shown one made-up sample.
-  const given = metrics.flatMap((metric) => {
-    metric.update({ size: 1, logits: new Float32Array(classes), label: Int32Array.of(0) });
-    return Object.keys(metric.result());
-  });
-  if (!given.includes(select)) {
-    throw new InputError(`trainer.select: no metric gives "${select}"`, {
-      hints: [
-        `metrics listed: ${references.map(({ use }) => use).join(', ') || 'none'}, which give ${given.join(', ') || 'nothing'}`,
-      ],
-    });
-  }
-}
-
 async function evaluateSaved(run: MtkdRun, folder: string, split: Split): Promise<Record<string, MetricValue>> {
   const { frozen, trainable } = namedWeights(run.student.model);
   const before = await saveVariables({ ...trainable, ...frozen });
-  await warmStart(run.student, folder);
-  const result = await evaluateStudent(run.student, run.dataset, split, await run.createMetrics(false));
+  await loadStudentWeights(run.student, folder, 'student');
+  const result = await evaluateStudent(run.student, run.dataset, split, await run.createMetrics([]));
   loadVariables({ ...trainable, ...frozen }, before, 'student');
   if (Object.keys(result).length === 0) throw new RunError(`the data set has no ${split} split`);
   return result;

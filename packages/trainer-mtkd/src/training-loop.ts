@@ -1,8 +1,7 @@
 import { outputTensors, type TrainingLoop } from '@retort/core';
-import { loadVariables, saveLayersModel, saveVariables, type TensorMap } from '@retort/nn';
+import { createFeed, loadVariables, saveLayersModel, saveVariables, type TensorMap } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { evaluateStudent } from './evaluate-student.js';
-import { createFeed } from './feed.js';
 import { fit } from './fit.js';
 import { learningRateAt, type MtkdRun, studentVariables, withAveragedStudent } from './mtkd-run.js';
 import { loadState, saveState } from './run-state.js';
@@ -40,7 +39,7 @@ export function trainingLoop(run: MtkdRun): TrainingLoop {
     endEpoch: () => state.weightLog.read(),
     async evaluate(split, which) {
       const withTeachers = which !== 'current' && teachers.length > 0;
-      const metrics = await run.createMetrics(withTeachers);
+      const metrics = await run.createMetrics(withTeachers ? teachers.map(({ id }) => id) : []);
       const distillation = withTeachers ? { teachers, terms, weighting } : undefined;
       return evaluateStudent(student, dataset, split, metrics, distillation);
     },

@@ -1,19 +1,31 @@
-import { type Batch, type NetworkOutput, outputTensors } from '@retort/core';
+import { type Batch, type Dataset, type NetworkOutput, outputTensors, type Teacher } from '@retort/core';
 import * as tf from '@tensorflow/tfjs';
-import type { MtkdRun } from './mtkd-run.js';
 
-type Fed = { batch: Batch; teachers: NetworkOutput[]; heldOut?: Batch };
+/** A train batch, what the teachers say of it, and reserved samples where a run asks for them. */
+export interface Fed {
+  batch: Batch;
+  teachers: NetworkOutput[];
+  heldOut?: Batch;
+}
 
 /** Batches with their teachers' outputs, one step ahead: loaders and teachers' workers are busy while the student trains. */
+export interface Feed {
+  /** What a step is given. The caller disposes the teachers' outputs. */
+  take(step: number): Promise<Fed>;
+  /** Waits for what is under way and drops it. */
+  drain(): Promise<void>;
+}
+
+/** @param heldOut whether each step is given a batch of the validation split too */
 export function createFeed(
   {
     dataset,
     teachers,
     stepsPerEpoch,
-    looksAhead,
-  }: Pick<MtkdRun, 'dataset' | 'teachers' | 'stepsPerEpoch' | 'looksAhead'>,
+    heldOut = false,
+  }: { dataset: Dataset; teachers: readonly Teacher[]; stepsPerEpoch: number; heldOut?: boolean },
   totalSteps: number,
-) {
+): Feed {
   let ahead: { step: number; fed: Promise<Fed> } | undefined;
   // Whole batches of the validation split in turn, so that every step has as many reserved samples.
   const whole = Math.floor(dataset.sizes.validation / dataset.batchSize);
@@ -28,7 +40,7 @@ export function createFeed(
     return {
       batch,
       teachers: await Promise.all(teachers.map((teacher) => teacher.infer(batch))),
-      ...(looksAhead && { heldOut: await heldOutAt(step) }),
+      ...(heldOut && { heldOut: await heldOutAt(step) }),
     };
   };
   const start = (step: number) => {
@@ -37,13 +49,12 @@ export function createFeed(
     return { step, fed };
   };
   return {
-    async take(step: number): Promise<Fed> {
+    async take(step) {
       const fed = await (ahead?.step === step ? ahead : start(step)).fed;
       ahead = step + 1 < totalSteps ? start(step + 1) : undefined;
       return fed;
     },
-    /** Waits for what is under way and drops it. */
-    async drain(): Promise<void> {
+    async drain() {
       const fed = await ahead?.fed.catch(() => undefined);
       ahead = undefined;
       if (fed) tf.dispose(fed.teachers.flatMap(outputTensors));
