@@ -160,6 +160,8 @@ describe('plugin', () => {
       'image-folder',
       'scenes',
       'captioned-scenes',
+      'captions',
+      'grounding',
     ]);
     for (const { part } of parts) {
       for (const option of Object.values(part.options.shape)) expect(option.description).toMatch(/\w/);
