@@ -8,6 +8,7 @@ import { plugin as models } from '@retort/models';
 import { plugin as nn } from '@retort/nn';
 import { plugin as agents } from '@retort/rl-agents';
 import { plugin as teachers } from '@retort/teachers';
+import { plugin as kdrl } from '@retort/trainer-kdrl';
 import { plugin as mtkd } from '@retort/trainer-mtkd';
 
 /** Every part that comes with Retort. */
@@ -22,4 +23,5 @@ export const plugins: readonly Plugin[] = [
   metrics,
   agents,
   mtkd,
+  kdrl,
 ];
