@@ -135,3 +135,35 @@ it('an arm that can make its runs again does, once what was wrong is mended', as
   expect((await retort(moved, env('teacher'))).code).toBe(0);
   expect(existsSync(join(folder, 'mended/failed/agent-seed-1.txt'))).toBe(false);
 });
+
+describe('arms that go on from the runs of others', () => {
+  const protocol = `manifest: student.yaml
+seeds: [0, 1]
+baseline: later
+arms:
+  first: { manifest: teacher.yaml, set: ['dataset.dataSeed=\${seed}'] }
+  second: ['teachers.a.path=\${run:first}', 'dataset.dataSeed=\${seed}', trainer.epochs=1]
+  later: ['trainer.warmStart=\${run:second}/student/last', 'teachers.a.path=\${run:first}', trainer.epochs=1]
+`;
+
+  it('begin when those are finished, with the same seed, and say what they lack when made alone', async () => {
+    writeFileSync(join(folder, 'chain.yaml'), protocol);
+    const chain = ['compare', 'chain.yaml', '--folder', 'chain', '--no-estimate'];
+    const alone = await retort([...chain, '--job', '1'], { cwd: folder });
+    expect(alone).toMatchObject({ code: 1 });
+    expect(alone.stderr).toContain('it goes on from first-seed-0, which is not finished: job 0');
+    const all = await retort([...chain, '--workers', '2'], { cwd: folder });
+    expect(all).toMatchObject({ code: 0 });
+    expect(Object.keys(results('chain'))).toHaveLength(6);
+    const lock = readFileSync(join(folder, 'chain/work/later-seed-1/manifest.lock.yaml'), 'utf8');
+    expect(lock).toContain('work/second-seed-1/student/last');
+    expect(lock).toContain('work/first-seed-1');
+    // What is compared over machines does not name folders of this one.
+    expect(readFileSync(join(folder, 'chain/runs/later-seed-1.json'), 'utf8')).toContain('${run:first}');
+    rmSync(join(folder, 'chain/work/second-seed-0'), { recursive: true });
+    rmSync(join(folder, 'chain/runs/later-seed-0.json'));
+    const gone = await retort(chain, { cwd: folder });
+    expect(gone.code).toBe(1);
+    expect(gone.stderr).toContain('whose run folder is not on this machine');
+  });
+});

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { InputError, writeWhole } from '@retort/core';
 import { type GridResult, readGridResult } from '@retort/report';
+import { armsNeeded, differsBySeed } from './grid-placeholders.js';
 import { manifestDifferences } from './manifest-differences.js';
 import type { Arm } from './grid-protocol.js';
 
@@ -22,6 +23,24 @@ export function jobsOf(arms: readonly Arm[]): Job[] {
   return seeds
     .flatMap((seed) => arms.filter((arm) => arm.seeds.includes(seed)).map((arm) => ({ arm, seed })))
     .map(({ arm, seed }, number) => ({ number, arm, seed, id: `${arm.name}-seed-${seed}` }));
+}
+
+/** The jobs that one goes on from. */
+export function jobsNeeded({ arm, seed }: Job, jobs: readonly Job[]): Job[] {
+  const names = armsNeeded(arm.settings);
+  return jobs.filter((other) => other.seed === seed && names.includes(other.arm.name));
+}
+
+/** Why a job cannot begin for want of the runs it goes on from; undefined when it can. */
+export function whyNotReady(job: Job, jobs: readonly Job[], folder: GridFolder): string | undefined {
+  for (const needed of jobsNeeded(job, jobs)) {
+    if (!existsSync(folder.result(needed)))
+      return `it goes on from ${needed.id}, which is not finished: job ${needed.number}`;
+    if (!existsSync(join(folder.work(needed), 'student'))) {
+      return `it goes on from ${needed.id}, whose run folder is not on this machine; remove ${folder.result(needed)} to have it made again`;
+    }
+  }
+  return undefined;
 }
 
 /** Where a grid keeps everything, by job. */
@@ -85,7 +104,7 @@ export function readResults(
     const first = firsts.get(job.arm.name) ?? { file, result };
     firsts.set(job.arm.name, first);
     refuseOtherManifest(file, result, manifests ? manifests.get(job.arm.name) : first.result.manifest, first.file);
-    refuseOtherTeachers(file, result, first);
+    if (!differsBySeed(job.arm.settings)) refuseOtherTeachers(file, result, first);
     results.set(job.id, result);
   }
   return results;

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { loadManifest, writtenManifest } from '@retort/core';
 import { parse } from 'yaml';
 import type { Arm } from './grid-protocol.js';
+import { filledIn } from './grid-placeholders.js';
 import { plugins } from './plugins.js';
 
 type Json = Record<string, unknown>;
@@ -12,8 +13,8 @@ type Json = Record<string, unknown>;
  *
  * @throws InputError for a manifest or a setting that is not valid
  */
-export async function resolveArm({ manifest, settings }: Arm): Promise<Json> {
-  const loaded = await loadManifest(manifest, { plugins, set: settings });
+export async function resolveArm({ manifest, settings, seeds }: Arm): Promise<Json> {
+  const loaded = await loadManifest(manifest, { plugins, set: filledIn(settings, seeds[0], (arm) => arm) });
   const written = parse(readFileSync(manifest, 'utf8')) as Json;
   for (const setting of settings) place(written, setting);
   return restoreVariables(comparable(writtenManifest(loaded.manifest)), written) as Json;
@@ -45,7 +46,7 @@ function place(manifest: Json, setting: string): void {
 }
 
 function restoreVariables(resolved: unknown, written: unknown): unknown {
-  if (typeof resolved === 'string') return typeof written === 'string' && written.includes('${') ? written : resolved;
+  if (typeof written === 'string' && written.includes('${')) return written;
   if (!isObject(resolved) || !isObject(written)) return resolved;
   if (Array.isArray(resolved)) return resolved.map((item, i) => restoreVariables(item, (written as unknown[])[i]));
   return Object.fromEntries(

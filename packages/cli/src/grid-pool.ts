@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { InputError, type RunEstimate, RunError } from '@retort/core';
 import { claim } from './grid-claim.js';
-import { type GridFolder, type Job, removeFailure, replaceFile } from './grid-jobs.js';
+import { type GridFolder, type Job, jobsNeeded, removeFailure, replaceFile, whyNotReady } from './grid-jobs.js';
+import { filledIn } from './grid-placeholders.js';
 import type { Arm } from './grid-protocol.js';
 import { INTERRUPTED } from './interrupt.js';
 import type { Order, Told } from './run-job.js';
@@ -19,6 +21,8 @@ export interface PoolEvents {
 
 export interface PoolOptions {
   folder: GridFolder;
+  /** All of the grid, those that are done too. */
+  all: readonly Job[];
   workers: number;
   signal: AbortSignal;
   events: PoolEvents;
@@ -38,16 +42,30 @@ export interface PoolOutcome {
  */
 export async function runPool(jobs: readonly Job[], options: PoolOptions): Promise<PoolOutcome> {
   const waiting = [...jobs];
+  const underWay = new Map<Job, Promise<unknown>>();
   const elsewhere: Job[] = [];
   let broken: unknown;
+  /** The first job that nothing which is still to be done here has to precede. */
+  const ready = () => {
+    const undone = [...waiting, ...underWay.keys()];
+    const at = waiting.findIndex((job) => jobsNeeded(job, undone).length === 0);
+    return at < 0 ? undefined : waiting.splice(at, 1)[0];
+  };
   const work = async () => {
-    for (let job = waiting.shift(); job && !options.signal.aborted && broken === undefined; job = waiting.shift()) {
-      try {
-        if (!(await runClaimed(job, options))) elsewhere.push(job);
-      } catch (error) {
-        // Not of the run, whose own failures are noted: the disk is full, or the folder has gone.
-        broken = error;
+    while (waiting.length > 0 && !options.signal.aborted && broken === undefined) {
+      const job = ready();
+      if (!job) {
+        await Promise.race(underWay.values());
+        continue;
       }
+      const done = runClaimed(job, options).then(
+        (isOurs) => void (isOurs || elsewhere.push(job)),
+        // Not of the run, whose own failures are noted: the disk is full, or the folder has gone.
+        (error: unknown) => (broken = error),
+      );
+      underWay.set(job, done);
+      await done;
+      underWay.delete(job);
     }
   };
   await Promise.all(Array.from({ length: Math.min(options.workers, jobs.length) }, work));
@@ -67,13 +85,19 @@ async function runClaimed(job: Job, options: PoolOptions): Promise<boolean> {
   try {
     // Another pool may have finished it since the list was made.
     if (existsSync(folder.result(job))) return true;
+    const reason = whyNotReady(job, options.all, folder);
+    if (reason !== undefined) {
+      replaceFile(folder.failure(job), `${reason}\n`);
+      events.failed(job, reason);
+      return true;
+    }
     events.started(job);
     const began = performance.now();
     const order: Order = {
       task: 'run',
       manifest: job.arm.manifest,
       settings: [
-        ...job.arm.settings,
+        ...filledIn(job.arm.settings, job.seed, (arm) => runFolderOf(arm, job, options)),
         `seed=${job.seed}`,
         `name=${job.id}`,
         `run.folder=${JSON.stringify(folder.work(job))}`,
@@ -100,15 +124,28 @@ async function runClaimed(job: Job, options: PoolOptions): Promise<boolean> {
   }
 }
 
+/** Absolute, as settings that name files start from the manifest's folder. */
+function runFolderOf(arm: string, job: Job, { folder, all }: Pick<PoolOptions, 'folder' | 'all'>): string {
+  return resolve(folder.work(all.find((other) => other.arm.name === arm && other.seed === job.seed)!));
+}
+
 /**
  * What a run of the arm costs on this machine, from a few steps timed in a process of its own.
  *
  * @throws InputError for what the user can mend, such as a teacher that is not there; RunError for anything else
  */
-export async function estimateArm(arm: Arm, signal: AbortSignal): Promise<RunEstimate | undefined> {
+export async function estimateArm(
+  arm: Arm,
+  { folder, all, signal }: Pick<PoolOptions, 'folder' | 'all' | 'signal'>,
+): Promise<RunEstimate | undefined> {
   let estimate: RunEstimate | undefined;
-  const about = { arm: arm.name, seed: arm.seeds[0] };
-  const settings = [...arm.settings, `seed=${arm.seeds[0]}`];
+  const [job] = all.filter((each) => each.arm === arm && whyNotReady(each, all, folder) === undefined);
+  if (!job) return undefined;
+  const about = { arm: arm.name, seed: job.seed };
+  const settings = [
+    ...filledIn(arm.settings, job.seed, (name) => runFolderOf(name, job, { folder, all })),
+    `seed=${job.seed}`,
+  ];
   const ended = await runChild(
     { task: 'estimate', manifest: arm.manifest, settings, folder: '', resultFile: '', about },
     signal,
@@ -140,7 +177,7 @@ function killAll(): void {
 
 /** Runs a job's process to its end; it is interrupted when the signal fires. */
 function runChild(order: Order, signal: AbortSignal, told: (told: Told) => void): Promise<Ended> {
-  return new Promise((resolve, reject) => {
+  return new Promise((settle, reject) => {
     const script = fileURLToPath(new URL('./run-job.js', import.meta.url));
     // A process group of its own, so that Ctrl-C reaches it through us and once only.
     const child = spawn(process.execPath, [script, JSON.stringify(order)], {
@@ -160,7 +197,7 @@ function runChild(order: Order, signal: AbortSignal, told: (told: Told) => void)
       signal.removeEventListener('abort', interrupt);
       running.delete(child);
       if (running.size === 0) process.off('exit', killAll);
-      resolve({ code, signal: endedBy, stderr });
+      settle({ code, signal: endedBy, stderr });
     });
   });
 }

@@ -207,6 +207,17 @@ describe('bad input', () => {
       'arms: at least one',
     ],
     [
+      'an arm that goes on from none before it',
+      () => readProtocol(protocol('manifest: student.yaml\narms: { a: ["x=${run:b}"], b: [] }'), options()),
+      '${run:b} is the run of no arm before it',
+    ],
+    [
+      'an arm that goes on from one with fewer seeds',
+      () =>
+        readProtocol(protocol('manifest: student.yaml\narms: { a: { seeds: 1..2 }, b: ["x=${run:a}"] }'), options()),
+      'a, which it goes on from, has no seed 3',
+    ],
+    [
       'a protocol with a list of arms',
       () => readProtocol(protocol('manifest: student.yaml\narms: [a]'), options()),
       'arms: expected a map',

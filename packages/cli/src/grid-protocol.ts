@@ -2,13 +2,14 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, extname, relative, resolve } from 'node:path';
 import { InputError, messageOf, nearestHint, z } from '@retort/core';
 import { parse } from 'yaml';
+import { armsNeeded } from './grid-placeholders.js';
 
 /** A manifest with settings, run with several seeds. */
 export interface Arm {
   name: string;
   /** Path of the manifest. */
   manifest: string;
-  /** As after `--set`. */
+  /** As after `--set`; `${seed}` and `${run:ARM}` stand for the run's seed and for the folder of another arm's run. */
   settings: string[];
   seeds: number[];
 }
@@ -82,6 +83,7 @@ export function readProtocol(files: readonly string[], options: ProtocolOptions)
     }
     arm.settings.forEach((setting) => checkSetting(setting, arm.name));
   }
+  arms.forEach((arm, i) => checkNeeds(arm, arms.slice(0, i)));
   const names = arms.map(({ name }) => name);
   const baseline = options.baseline ?? read.baseline ?? (names.includes('baseline') ? 'baseline' : names[0]);
   if (!names.includes(baseline)) {
@@ -162,6 +164,26 @@ function checkSetting(setting: string, arm: string): void {
     throw new InputError(`arm ${arm}: ${key} is set by the comparison`, {
       hints: [key === 'seed' ? 'name the seeds with --seeds, or seeds in a protocol' : 'choose where with --folder'],
     });
+  }
+}
+
+/** What an arm goes on from comes before it, with all its seeds. */
+function checkNeeds({ name, settings, seeds }: Arm, earlier: readonly Arm[]): void {
+  for (const needed of armsNeeded(settings)) {
+    const arm = earlier.find((other) => other.name === needed);
+    if (!arm) {
+      throw new InputError(`arm ${name}: \${run:${needed}} is the run of no arm before it`, {
+        hints: [
+          nearestHint(
+            needed,
+            earlier.map((other) => other.name),
+          ),
+          'arms go on from those that stand above them',
+        ],
+      });
+    }
+    const seed = seeds.find((each) => !arm.seeds.includes(each));
+    if (seed !== undefined) throw new InputError(`arm ${name}: ${needed}, which it goes on from, has no seed ${seed}`);
   }
 }
 

@@ -23,7 +23,7 @@ import {
   replaceFile,
   strayResults,
 } from '../grid-jobs.js';
-import { estimateArm, runPool } from '../grid-pool.js';
+import { estimateArm, type PoolOptions, runPool } from '../grid-pool.js';
 import { createGridProgress, secondsLeft } from '../grid-progress.js';
 import { type Arm, type GridProtocol, type ProtocolOptions, readProtocol } from '../grid-protocol.js';
 import { INTERRUPTED, interruptible } from '../interrupt.js';
@@ -65,7 +65,7 @@ export async function compare(files: string[], options: CompareOptions, terminal
     return interruptible(
       () => undefined,
       async (signal) => {
-        await estimate(waiting, options.workers, signal, terminal);
+        await estimate(waiting, { folder, all: jobs, workers: options.workers, signal }, terminal);
         return signal.aborted ? INTERRUPTED : 0;
       },
     );
@@ -77,7 +77,9 @@ export async function compare(files: string[], options: CompareOptions, terminal
     () => terminal.note('stopping after a checkpoint of each run; Ctrl-C again stops at once'),
     async (signal) => {
       const wanted = options.estimate && options.job === undefined && waiting.length > 0;
-      const estimates = wanted ? await estimate(waiting, options.workers, signal, terminal) : new Map<string, number>();
+      const estimates = wanted
+        ? await estimate(waiting, { folder, all: jobs, workers: options.workers, signal }, terminal)
+        : new Map<string, number>();
       const bar = process.stderr.isTTY === true && !terminal.quiet;
       const stream = terminal.quiet ? undefined : process.stderr;
       const { workers } = options;
@@ -86,6 +88,7 @@ export async function compare(files: string[], options: CompareOptions, terminal
       try {
         const { elsewhere } = await runPool(waiting, {
           folder,
+          all: jobs,
           workers,
           signal,
           events: progress?.events ?? {
@@ -232,16 +235,16 @@ function stateOf(folder: GridFolder, job: Job): string {
 /** Estimates every arm that has runs to make, one after the other, and tells what they come to. @returns seconds of a run by arm */
 async function estimate(
   jobs: readonly Job[],
-  workers: number,
-  signal: AbortSignal,
+  options: Pick<PoolOptions, 'folder' | 'all' | 'workers' | 'signal'>,
   terminal: Terminal,
 ): Promise<Map<string, number>> {
+  const { workers, signal } = options;
   const estimates = new Map<Arm, RunEstimate>();
   const arms = [...new Set(jobs.map(({ arm }) => arm))];
   if (arms.length > 0) terminal.note(`estimating ${plural(arms.length, 'arm')} …`);
   for (const arm of arms) {
     if (signal.aborted) break;
-    const estimate = await estimateArm(arm, signal);
+    const estimate = await estimateArm(arm, options);
     if (estimate) estimates.set(arm, estimate);
   }
   const seconds = new Map([...estimates].map(([arm, estimate]) => [arm.name, estimate.seconds]));
@@ -254,6 +257,9 @@ async function estimate(
     duration(each * runsOf(arm)),
     bytes(memoryBytes),
   ]);
+  const later = arms.filter((arm) => !estimates.has(arm)).map(({ name }) => name);
+  if (later.length > 0)
+    terminal.note(`not estimated, since they go on from runs that are not there yet: ${later.join(', ')}`);
   const total = secondsLeft(jobs, { shares: new Map(), taken: new Map(), estimates: seconds, workers });
   terminal.note(table(['arm', 'runs to make', 'time of one', 'of all', 'tensors'], rows, [1, 2, 3, 4]));
   terminal.note(
