@@ -1,27 +1,14 @@
 import { readdir } from 'node:fs/promises';
 import { extname, join, resolve } from 'node:path';
-import {
-  definePart,
-  InputError,
-  messageOf,
-  readInputFile,
-  Seeds,
-  sha256,
-  z,
-  type Dataset,
-  type DatasetContext,
-} from '@retort/core';
-import sharp from 'sharp';
+import { definePart, InputError, messageOf, Seeds, sha256, z, type Dataset, type DatasetContext } from '@retort/core';
 import { augmentOption } from './augmentation.js';
 import { imageDataset } from './image-dataset.js';
+import { decodeCovering, digestsOf, keepDecoded, statisticsOf } from './image-files.js';
 import { commonOptions, limitOption } from './options.js';
 import { textOfClasses, textOptions } from './prompts.js';
 import { foldByClass, splitByClass, type Sample } from './split.js';
 
 const extensions = ['.jpg', '.jpeg', '.png'];
-/** Files read at once while fingerprinting, and train images behind `normalization`. */
-const FILES_AT_ONCE = 16;
-const STATISTICS_SAMPLE = 500;
 
 const options = z.strictObject({
   root: z
@@ -83,17 +70,8 @@ async function loadImageFolder(
     ? ownSplits(published, { testFraction, folds, fold, dataSeed: common.dataSeed }, context.path)
     : { train: published, test: files.test.map(({ label }, index) => ({ index, label })) };
 
-  const cache = new Map<string, Uint8Array>();
-  const room = (cacheMegabytes * 2 ** 20) / (size * size * 3);
-  // What came first stays: when every image is used once an epoch, replacing would only lower the share that is found.
-  const pixels = async (source: 'train' | 'test', index: number) => {
-    const { path } = files[source][index];
-    const known = cache.get(path);
-    if (known) return known;
-    const decoded = await decode(path, size, context.path);
-    if (cache.size < room) cache.set(path, decoded);
-    return decoded;
-  };
+  const decoded = keepDecoded((path) => decodeCovering(path, size, context.path), { size, megabytes: cacheMegabytes });
+  const pixels = (source: 'train' | 'test', index: number) => decoded.read(files[source][index].path);
 
   const dataset = imageDataset(
     {
@@ -108,7 +86,7 @@ async function loadImageFolder(
     common,
     context,
   );
-  return { ...dataset, dispose: () => cache.clear() };
+  return { ...dataset, dispose: () => decoded.clear() };
 }
 
 /** @throws InputError for a fold that does not exist */
@@ -217,63 +195,9 @@ async function list(folder: string, where: string) {
   }
 }
 
-/** [size, size, 3] bytes: upright, scaled to cover the square, center kept; transparency over black, gray as RGB. */
-async function decode(path: string, size: number, where: string): Promise<Uint8Array> {
-  const bytes = await readInputFile(path, { where });
-  try {
-    return await sharp(bytes)
-      .autoOrient()
-      .resize(size, size, { fit: 'cover' })
-      .flatten()
-      .toColourspace('srgb')
-      .raw()
-      .toBuffer();
-  } catch (error) {
-    throw new InputError(`cannot decode the image ${path}: ${messageOf(error)}`, { where, cause: error });
-  }
-}
-
-/** Mean and deviation per channel of up to {@link STATISTICS_SAMPLE} images, evenly spread over `samples`. */
-async function statisticsOf(
-  samples: Sample[],
-  read: (index: number) => Promise<Uint8Array>,
-): Promise<{ mean: number[]; deviation: number[] }> {
-  const count = Math.min(samples.length, STATISTICS_SAMPLE);
-  const chosen = Array.from({ length: count }, (_, i) => samples[Math.floor((i * samples.length) / count)].index);
-  const sums = new Float64Array(3);
-  const squares = new Float64Array(3);
-  let values = 0;
-  await inGroups(chosen, async (index) => {
-    const pixels = await read(index);
-    // Whole numbers add up exactly, in whichever order the images arrive.
-    for (let i = 0; i < pixels.length; i++) {
-      sums[i % 3] += pixels[i];
-      squares[i % 3] += pixels[i] ** 2;
-    }
-    values += pixels.length / 3;
-  });
-  const mean = Array.from(sums, (sum) => sum / values / 255);
-  return {
-    mean,
-    // At least one step of a byte, since networks divide by it.
-    deviation: mean.map((m, c) => Math.max(Math.sqrt(Math.max(squares[c] / values / 255 ** 2 - m * m, 0)), 1 / 255)),
-  };
-}
-
 /** Digest over the names and bytes of all files. */
 async function digestOf(folder: string, files: ImageFile[], where: string): Promise<string> {
-  const digests = await inGroups(files, async ({ path }) => [
-    path.slice(folder.length).replaceAll('\\', '/'),
-    sha256(await readInputFile(path, { where })),
-  ]);
-  return sha256(JSON.stringify(digests));
-}
-
-/** Maps in order, {@link FILES_AT_ONCE} at a time. */
-async function inGroups<T, R>(items: T[], body: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  for (let i = 0; i < items.length; i += FILES_AT_ONCE) {
-    results.push(...(await Promise.all(items.slice(i, i + FILES_AT_ONCE).map(body))));
-  }
-  return results;
+  const paths = files.map(({ path }) => path);
+  const digests = await digestsOf(paths, where);
+  return sha256(JSON.stringify(paths.map((path, i) => [path.slice(folder.length).replaceAll('\\', '/'), digests[i]])));
 }
