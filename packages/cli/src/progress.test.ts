@@ -67,6 +67,14 @@ describe('lines', () => {
     ]);
   });
 
+  it('work before the first epoch, with the time that is left, and nothing when it is done', () => {
+    const work = (done: number): RunEvent => ({ type: 'work', what: 'asking the teacher', done, of: 400 });
+    const tick: RunEvent = { type: 'progress', epoch: 0, step: 0, stepInEpoch: 0, images: 0 };
+    const events = [work(0), tick, work(100), tick, tick, work(300), tick, work(400)];
+    expect(told(events, { every: 2 })).toBe('  asking the teacher 300/400 · ETA 1 s\n');
+    expect(told(events.slice(0, -1), { bar: true })).toContain('asking the teacher');
+  });
+
   it('an epoch without a validation is told all the same', () => {
     const [epoch] = endOf(0);
     expect(told([start, ...steps(0), epoch])).toMatch(

@@ -32,6 +32,7 @@ export function createProgress({ stream, bar, every = 15, now = () => performanc
   let clock = { began: 0, step: 0, images: 0, lastLine: 0 };
   let seconds: number | undefined;
   let toldCheckpoint = false;
+  let work = { what: '', began: 0, from: 0, lastLine: 0 };
   const live = bar ? createBar(stream) : undefined;
 
   const say = (line: string) => (live ? live.say(line) : stream.write(`${line}\n`));
@@ -75,6 +76,18 @@ export function createProgress({ stream, bar, every = 15, now = () => performanc
         say(startText(event));
         live?.start(event.epochs * event.stepsPerEpoch, clock.step);
         return;
+      case 'work': {
+        const { what, done, of } = event;
+        if (work.what !== what || done < work.from) work = { what, began: now(), from: done, lastLine: now() };
+        const passed = (now() - work.began) / 1000;
+        const left = done > work.from ? `ETA ${duration((passed / (done - work.from)) * (of - done))}` : '';
+        if (live) live.work(done, of, what, left);
+        else if (done < of && now() - work.lastLine >= every * 1000) {
+          work.lastLine = now();
+          say(`  ${joined([`${what} ${count(done)}/${count(of)}`, left])}`);
+        }
+        return;
+      }
       case 'progress': {
         flush();
         clock.images += event.images;
@@ -140,7 +153,8 @@ function createMeans() {
     },
     add(step: number, values: Record<string, number>) {
       const count = step + 1 - next;
-      if (!('train-accuracy' in values) || count <= 0) return;
+      // What an agent tells of an update is no mean over steps.
+      if (Object.keys(values).every((name) => name.startsWith('agent/')) || count <= 0) return;
       next = step + 1;
       steps += count;
       for (const [name, value] of Object.entries(values)) sums[name] = (sums[name] ?? 0) + value * count;
@@ -187,6 +201,8 @@ function parent(path: string): string {
 export interface Bar {
   start(total: number, done: number): void;
   update(done: number, where: string, text: string): void;
+  /** A second line, gone when it is done. */
+  work(done: number, of: number, what: string, text: string): void;
   say(line: string): void;
   stop(): void;
 }
@@ -209,13 +225,22 @@ export function createBar(stream: NodeJS.WritableStream): Bar {
     cliProgress.Presets.shades_classic,
   );
   let bar: ReturnType<typeof bars.create> | undefined;
+  let second: ReturnType<typeof bars.create> | undefined;
   return {
     start(total, done) {
       bar = bars.create(total, done, { where: 'starting', text: '' });
     },
     update: (done, where, text) => bar?.update(done, { where, text }),
+    work(done, of, what, text) {
+      second ??= bars.create(of, done, { where: what, text });
+      second.setTotal(of);
+      second.update(done, { where: what, text });
+      if (done < of) return;
+      bars.remove(second);
+      second = undefined;
+    },
     say(line) {
-      if (!bar) stream.write(`${line}\n`);
+      if (!bar && !second) stream.write(`${line}\n`);
       else for (const one of line.split('\n')) bars.log(`${one}\n`);
     },
     stop() {

@@ -24,6 +24,8 @@ export type RunEvent =
       teachers: string[];
       resumedAt?: Position;
     }
+  /** Never logged: how far long work is that is no training, such as asking a teacher about every image. */
+  | { type: 'work'; what: string; done: number; of: number }
   /** Every step, never logged: drives the progress bar. */
   | { type: 'progress'; epoch: number; step: number; stepInEpoch: number; images: number }
   /** Logged every `logEvery` steps: means since the last one. */
