@@ -27,9 +27,9 @@ export interface Batch extends BatchAddress {
     state?: HostTensor;
   };
   targets: {
-    /** [B] int32 class numbers. */
+    /** [B] int32 class numbers, −1 where the label is unknown, as of some train samples where a data set hides labels. */
     label?: HostTensor;
-    /** [B] int32: the class of the image that was mixed in (mixup, CutMix); absent where none is. */
+    /** [B] int32: the class of the image that was mixed in (mixup, CutMix), −1 where it is unknown; absent where none is. */
     otherLabel?: HostTensor;
     /** [B] float32 in [0, 1]: the share of `label`, the rest is that of `otherLabel`. */
     labelShare?: HostTensor;

@@ -3,7 +3,7 @@ export interface MetricBatch {
   size: number;
   /** Row-major [B, C]. */
   logits?: Float32Array;
-  /** [B]. */
+  /** [B] class numbers; −1 where the label is unknown, and the sample then does not count. */
   label?: Int32Array;
   /** Row-major [B, C] per teacher id, where teachers were run too. */
   teacherLogits?: Record<string, Float32Array>;

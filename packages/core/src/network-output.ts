@@ -40,9 +40,9 @@ export interface BatchTensors {
   size: number;
   /** [B, H, W, 3], pixels in [0, 1]. */
   image?: Tensor4D;
-  /** [B] int32. */
+  /** [B] int32 class numbers; −1 where the label is unknown, and the sample then counts for nothing that reads labels. */
   label?: Tensor1D;
-  /** [B] int32: the class of the image that was mixed in; absent where none is. */
+  /** [B] int32: the class of the image that was mixed in, −1 where it is unknown; absent where none is. */
   otherLabel?: Tensor1D;
   /** [B] in [0, 1]: the share of `label`, the rest is that of `otherLabel`. */
   labelShare?: Tensor1D;

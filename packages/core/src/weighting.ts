@@ -13,9 +13,9 @@ export interface DistillationView {
   student: NetworkOutput;
   /** One per teacher, in manifest order. */
   teachers: NetworkOutput[];
-  /** [B] student cross-entropy against the label. */
+  /** [B] student cross-entropy against the label; 0 where that is unknown. */
   studentCrossEntropy: Tensor1D;
-  /** [B, M] teachers' cross-entropy against the label. */
+  /** [B, M] teachers' cross-entropy against the label; 0 where that is unknown, so that teachers tie. */
   teacherCrossEntropy: Tensor2D;
   /** [B, M] sum of the losses weighted by `logit`, each times its weight; zeros when there is none. */
   logitLoss: Tensor2D;

@@ -17,6 +17,7 @@ import {
 } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { type EvaluatedTerms, evaluateTerms } from './distillation-view.js';
+import { isKnown } from './label-probabilities.js';
 import { type HeldOut, measureLookAhead } from './look-ahead.js';
 import type { StudentAverage } from './student-average.js';
 import type { WeightLog, WeightsOfBatch } from './weight-log.js';
@@ -74,13 +75,17 @@ export function createStep(parts: StepParts): (inputs: TrainingStepInputs) => Te
       const values = terms.map(({ head }, k) =>
         head ? weightedMean(evaluated.perSample[k], evaluated.perBatch[k], fused[head]!) : taskMean(evaluated, k),
       );
-      const correct = untaped(() => output.logits!.argMax(1).equal(batch.label!).sum().cast('float32'));
+      const { correct, labeled } = untaped(() => ({
+        correct: output.logits!.argMax(1).equal(batch.label!).sum().cast('float32'),
+        labeled: isKnown(batch.label!).sum(),
+      }));
       return {
         value: tf.addN(terms.map(({ weight }, k) => values[k].mul(weight))) as tf.Scalar,
         aux: {
           values: tf.stack(values),
           ...group('byTeacher/', Object.fromEntries(untaped(() => meansByTeacher(terms, evaluated)))),
           correct,
+          labeled,
           ...group('fused/', fused),
           ...group('generator/', generator ?? {}),
           ...group('experience/', experience ?? {}),
@@ -98,7 +103,8 @@ export function createStep(parts: StepParts): (inputs: TrainingStepInputs) => Te
           fused: ungroup(aux, 'fused/') as WeightsOfBatch['fused'],
           generator: ungroup(aux, 'generator/') as WeightsOfBatch['generator'],
         }),
-        'train-accuracy': { sum: aux.correct as tf.Scalar, count: batch.size },
+        correct: { sum: aux.correct as tf.Scalar, count: batch.size },
+        labeled: { sum: aux.labeled as tf.Scalar, count: batch.size },
       },
     });
     optimizer.apply(gradients, {
@@ -135,6 +141,14 @@ export function createStep(parts: StepParts): (inputs: TrainingStepInputs) => Te
         }),
       });
     });
+}
+
+/** Values of the step log beside losses and entropies, in parts of all images. */
+export const countedValues = ['correct', 'labeled'];
+
+/** Values as the log of a run has them: `train-accuracy` in parts of the images whose label is known, absent where none was. */
+export function withTrainAccuracy({ correct, labeled, ...values }: Record<string, number>): Record<string, number> {
+  return { ...values, ...(labeled > 0 && { 'train-accuracy': correct / labeled }) };
 }
 
 /** What a step changes of its own, by key: parameters, moving averages, optimizer slots, log. */

@@ -91,7 +91,7 @@ function weigh(
   >;
 }
 
-/** Means of rows by class, in float64. */
+/** Means of rows by class, in float64; rows without a label do not count. */
 class ClassMeans {
   readonly #classes: number;
   readonly #sums = new Map<string, number[][]>();
@@ -107,6 +107,7 @@ class ClassMeans {
     const sums = this.#sums.get(key) ?? Array.from({ length: this.#classes }, () => new Array<number>(width).fill(0));
     const counts = this.#counts.get(key) ?? new Array<number>(this.#classes).fill(0);
     label.forEach((c, i) => {
+      if (c < 0) return;
       counts[c]++;
       for (let m = 0; m < width; m++) sums[c][m] += rows[i * width + m];
     });

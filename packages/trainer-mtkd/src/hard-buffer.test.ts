@@ -36,6 +36,16 @@ describe('the hard buffer', () => {
     expect(held.filter((id) => id <= 3)).toHaveLength(2);
   });
 
+  it('never takes samples of which nobody knows whether they are wrong', () => {
+    const random = new Random([6, 6]);
+    const buffer = createHardBuffer(2);
+    expect(buffer.wanted([-1, 0, -1, 0, 0, 1])).toEqual([false, true, false, true, false, true]);
+    buffer.add(samples(1, 2, 3, 4), [-1, 0, -1, 0], random);
+    expect(idsOf(buffer.draw(2, random)).sort()).toEqual([2, 4]);
+    buffer.add(samples(5, 6), [-1, -1], random);
+    expect(idsOf(buffer.draw(2, random)).sort()).toEqual([2, 4]);
+  });
+
   it('draws without replacement, whole samples', () => {
     const random = new Random([3, 3]);
     const buffer = createHardBuffer(8);

@@ -4,13 +4,16 @@ import { type HostTensor, type Random, RunError, type StateTree } from '@retort/
 export interface HardBuffer {
   /** Samples held. */
   readonly size: number;
-  /** Which of these samples {@link add} would keep: all while there is room, then those the student has wrong. */
+  /**
+   * Which of these samples {@link add} would keep: all while there is room, then those the student has wrong; never those of which
+   * that is unknown.
+   */
   wanted(wrong: ArrayLike<number>): boolean[];
   /**
    * Keeps the wanted samples: in free places first, then in random places of others, no place twice.
    *
    * @param samples by name, [B, …] each; the names and shapes of the first call are those of all
-   * @param wrong [B], not 0 where the student misclassifies
+   * @param wrong [B]: 1 where the student misclassifies, 0 where it is right, −1 where the label is unknown
    */
   add(samples: Record<string, HostTensor>, wrong: ArrayLike<number>, random: Random): void;
   /** As many samples as asked for, none twice, by name [count, …]. */
@@ -25,7 +28,10 @@ export function createHardBuffer(capacity: number): HardBuffer {
   let rows: Record<string, HostTensor> = {};
   const lengthOf = ({ shape }: HostTensor) => shape.slice(1).reduce((product, n) => product * n, 1);
 
-  const wanted = (wrong: ArrayLike<number>) => Array.from(wrong, (value, i) => i < capacity - size || value !== 0);
+  const wanted = (wrong: ArrayLike<number>) => {
+    let room = capacity - size;
+    return Array.from(wrong, (value) => value >= 0 && (room-- > 0 || value > 0));
+  };
 
   return {
     get size() {

@@ -5,13 +5,14 @@ import { plugins } from './test-support/compose.js';
 
 const folder = fileURLToPath(new URL('../../../manifests/', import.meta.url));
 const data = process.env.RETORT_DATA;
+const isOfMtkd = (name: string) => name.endsWith('.yaml') && /^ +use: mtkd$/m.test(readFileSync(folder + name, 'utf8'));
 
 describe('manifests', () => {
   // Nothing of it is read: they are validated, not composed.
   beforeAll(() => void (process.env.RETORT_DATA ??= '/nowhere'));
   afterAll(() => void (data === undefined && delete process.env.RETORT_DATA));
 
-  it.each(readdirSync(folder).filter((name) => name.endsWith('.yaml')))('%s is valid', async (name) => {
+  it.each(readdirSync(folder).filter(isOfMtkd))('%s is valid', async (name) => {
     await expect(loadManifest(folder + name, { plugins })).resolves.toBeDefined();
   });
 

@@ -3,6 +3,7 @@ import {
   batchesPerEpoch,
   checkSelection,
   createLossTerms,
+  type Dataset,
   definePart,
   InputError,
   isReference,
@@ -26,7 +27,7 @@ import {
   namedWeights,
   saveVariables,
 } from '@retort/nn';
-import { createStep, type StepParts } from './distillation-step.js';
+import { countedValues, createStep, type StepParts } from './distillation-step.js';
 import { adaptedSizes, hasSimilarity } from './distillation-view.js';
 import { estimateRun } from './estimate-run.js';
 import { evaluateStudent } from './evaluate-student.js';
@@ -54,6 +55,11 @@ async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promi
     path: 'dataset',
   });
   const { classes, imageShape } = dataset;
+  if (classes.length === 0) {
+    throw new InputError('dataset: mtkd trains classifiers, and this set has no classes', {
+      hints: ['take a set with labels, or trainer.use: kdrl, which trains on captions too'],
+    });
+  }
 
   // A weighting that needs nothing from teachers runs without them, so that `weighting: none` is the whole change to a baseline.
   const usesTeachers = (scope.part(options.weighting).needs?.teacher ?? []).length > 0;
@@ -103,6 +109,14 @@ async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promi
         ? await scope.create(manifest.cache, { teacher, dataset, emit, baseFolder, path: 'cache' })
         : teacher,
     );
+  }
+
+  if (usesTeachers && (await lacksLabels(dataset))) {
+    emit({
+      type: 'info',
+      message:
+        'some train samples have no label: their cross-entropy counts as 0, so teachers tie for them where weights or rewards are made from it',
+    });
   }
 
   const student = await scope.create(manifest.student, {
@@ -157,7 +171,7 @@ async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promi
       ...terms.flatMap(({ id, head }) => (head ? ids.map((teacher) => `loss "${id}" of teacher ${teacher}`) : [])),
       ...terms.map(({ id }) => `loss "${id}"`),
     ],
-    [...terms.map(({ id }) => `loss/${id}`), ...weightLog.entropies, 'train-accuracy'],
+    [...terms.map(({ id }) => `loss/${id}`), ...weightLog.entropies, ...countedValues],
   );
   scope.own(weightLog);
   scope.own(log);
@@ -215,6 +229,13 @@ function needsHeldOut(value: unknown, scope: RunScope): boolean {
   if (typeof value !== 'object' || value === null) return false;
   if (!isReference(value)) return Object.values(value).some((each) => needsHeldOut(each, scope));
   return scope.part(value).needs?.heldOut === true || needsHeldOut(value.options, scope);
+}
+
+/** Whether labels of the train split are unknown: one batch is looked at. */
+async function lacksLabels(dataset: Dataset): Promise<boolean> {
+  if (batchesPerEpoch(dataset, 'train') === 0) return false;
+  const { targets } = await dataset.batch({ split: 'train', epoch: 0, step: 0 }, { augment: false });
+  return targets.label!.data.some((label) => label < 0);
 }
 
 /** The temperature of the first loss that has one; rewards in closed form need it. */

@@ -1,11 +1,12 @@
 import { definePart, type DistillationView, InputError, type Reward, z } from '@retort/core';
 import * as tf from '@tensorflow/tfjs';
-import { labelProbabilities, type Labels } from './label-probabilities.js';
+import { knownShare, labelProbabilities, type Labels } from './label-probabilities.js';
 
 /**
  * How far a small step towards a teacher's prediction lowers the task loss: r_m = ⟨g, h_m⟩, with the task gradient at the logits
  * g = softmax(z_S) − y and that of T²·KL_m, h_m = T (softmax(z_S / T) − softmax(z_m / T)). A step along −h_m changes the
- * cross-entropy by −η r_m, so a positive reward helps.
+ * cross-entropy by −η r_m, so a positive reward helps. Where the label is unknown there is no task, g = 0: the teachers tie at 0, and
+ * nothing is learned from the sample.
  *
  * @returns [B, M]
  */
@@ -16,7 +17,10 @@ export function gradientAlignmentReward(
   temperature: number,
 ): tf.Tensor2D {
   return tf.tidy(() => {
-    const taskGradient = tf.softmax(studentLogits).sub(labelProbabilities(labels, studentLogits.shape[1]));
+    const taskGradient = tf
+      .softmax(studentLogits)
+      .mul(knownShare(labels).expandDims(1))
+      .sub(labelProbabilities(labels, studentLogits.shape[1]));
     const softened = tf.softmax(studentLogits.div(temperature));
     return tf.stack(
       teacherLogits.map((logits) =>
@@ -54,7 +58,8 @@ export const gradientAlignment = definePart('reward', {
  * square feature, or the teacher with the smallest features would get a constant bonus; `scaleFeatures: false` is the paper's.
  *
  * CE is common to all teachers and the weighting centers rewards over teachers, so weight goes to the teacher that the student
- * resembles already: from a cold start that is as often a useless teacher as a good one.
+ * resembles already: from a cold start that is as often a useless teacher as a good one. For the same reason a sample without a
+ * label, whose CE is 0, has the advantages that it would have with one.
  */
 export const eq6 = definePart('reward', {
   name: 'eq6',

@@ -1,6 +1,7 @@
 import { outputTensors, type TrainingLoop } from '@retort/core';
 import { createFeed, loadVariables, saveLayersModel, saveVariables, type TensorMap } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
+import { withTrainAccuracy } from './distillation-step.js';
 import { evaluateStudent } from './evaluate-student.js';
 import { fit } from './fit.js';
 import { learningRateAt, type MtkdRun, studentVariables, withAveragedStudent } from './mtkd-run.js';
@@ -35,7 +36,10 @@ export function trainingLoop(run: MtkdRun): TrainingLoop {
       return { images: fed.batch.size, ...(report && { report: await readReport(report) }) };
     },
     learningRate: (step) => learningRateAt(run, step),
-    readSteps: () => state.log.read(),
+    async readSteps() {
+      const values = await state.log.read();
+      return values && withTrainAccuracy(values);
+    },
     endEpoch: () => state.weightLog.read(),
     async evaluate(split, which) {
       const withTeachers = which !== 'current' && teachers.length > 0;

@@ -33,7 +33,10 @@ export interface Priors {
   divergence: tf.Tensor2D;
 }
 
-/** By the teachers' cross-entropy (MTKD-RL eq. 9) and by the distance between student and teacher (eq. 10, 11). */
+/**
+ * By the teachers' cross-entropy (MTKD-RL eq. 9), 1/M each where the label is unknown, and by the distance between student and
+ * teacher (eq. 10, 11).
+ */
 export function priorsOf(
   view: Pick<DistillationView, 'teacherCrossEntropy' | 'logitLoss' | 'similarity'>,
   heads: readonly Head[],

@@ -4,9 +4,9 @@ import * as tf from '@tensorflow/tfjs';
 
 /** Teacher weights of an epoch. */
 export interface EpochWeights {
-  /** Mean weight by `logit`, `feature`, `generator-logit` …, then by teacher. */
+  /** Mean weight by `logit`, `feature`, `generator-logit` …, then by teacher, over all samples. */
   weights: Record<string, Record<string, number>>;
-  /** The same by class: [class][teacher]; zeros for a class that did not occur. */
+  /** The same by class: [class][teacher], over the samples whose label is known; zeros for a class that did not occur. */
   weightsByClass: Record<string, number[][]>;
 }
 
@@ -36,9 +36,11 @@ export function createWeightLog(
   const count = teacherIds.length;
   const keys = count === 0 ? [] : heads.flatMap((head) => (hasGenerator ? [head, `generator-${head}`] : [head]));
   const zeros = (shape: number[]) => tf.tidy(() => tf.variable(tf.zeros(shape), false));
+  // The last row is of samples without a label.
+  const rowLabels = [...Array.from({ length: classes }, (_, c) => c), -1];
   const variables: Record<string, tf.Variable> = {
-    classCounts: zeros([classes, 1]),
-    ...Object.fromEntries(keys.map((key) => [key, zeros([classes, count])])),
+    classCounts: zeros([rowLabels.length, 1]),
+    ...Object.fromEntries(keys.map((key) => [key, zeros([rowLabels.length, count])])),
   };
 
   return {
@@ -46,7 +48,7 @@ export function createWeightLog(
     entropies: keys.map((key) => `entropy/${key}`),
     record: (batch, weights) =>
       untaped(() => {
-        const labels = tf.oneHot(batch.label!, classes).cast('float32') as tf.Tensor2D;
+        const labels = batch.label!.expandDims(1).equal(tf.tensor1d(rowLabels, 'int32')).cast<tf.Tensor2D>('float32');
         variables.classCounts.assign(variables.classCounts.add(labels.sum(0).expandDims(1)));
         return Object.fromEntries(
           keys.map((key) => {
@@ -69,7 +71,7 @@ export function createWeightLog(
             Array.from(counts, (_, c) => read[c * count + m]).reduce((a, b) => a + b, 0) / total,
           ]),
         );
-        result.weightsByClass[key] = Array.from(counts, (n, c) =>
+        result.weightsByClass[key] = Array.from(counts.subarray(0, classes), (n, c) =>
           teacherIds.map((_, m) => read[c * count + m] / Math.max(1, n)),
         );
       }

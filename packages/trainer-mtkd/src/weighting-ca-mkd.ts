@@ -25,7 +25,7 @@ const options = z.strictObject({
 
 /**
  * CA-MKD: teachers that are right about the label count more (Zhang, Chen & Wang 2022, "Confidence-Aware Multi-Teacher Knowledge
- * Distillation"). The weights are constants to the student; the public code lets gradients of the feature losses through theirs.
+ * Distillation"). A sample without a label has weights of 1/M. The weights are constants to the student; the public code lets gradients of the feature losses through theirs.
  */
 export const caMkd = definePart('weighting', {
   name: 'ca-mkd',

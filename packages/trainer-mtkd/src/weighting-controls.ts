@@ -30,7 +30,7 @@ export const random = definePart('weighting', {
   },
 });
 
-/** Per sample, all weight on the teacher with the least cross-entropy; teachers that tie share it. */
+/** Per sample, all weight on the teacher with the least cross-entropy; teachers that tie share it, as all do where the label is unknown. */
 export const oracle = definePart('weighting', {
   name: 'oracle',
   summary: 'A control: per sample, the teacher with the least cross-entropy on the label alone.',
@@ -70,7 +70,10 @@ export const priorsOnly = definePart('weighting', {
   }),
 });
 
-/** Distillation from one teacher, the best on the validation split or one that is named. */
+/**
+ * Distillation from one teacher, the best on the validation split or one that is named. Without that split it is the best on the
+ * labeled samples of the train split.
+ */
 export const bestSingle = definePart('weighting', {
   name: 'best-single',
   summary: 'A control: the teacher that is best on the validation split, alone.',
@@ -93,6 +96,7 @@ export const bestSingle = definePart('weighting', {
       variables,
       async fit(pass) {
         if (teacher !== undefined) return;
+        let labeled = 0;
         const [right, crossEntropy] = [new Float64Array(ids.length), new Float64Array(ids.length)];
         for await (const { teachers: outputs, batch } of pass) {
           const label = batch.targets.label!.data;
@@ -101,10 +105,17 @@ export const bestSingle = definePart('weighting', {
             const rows = (await logProbabilities.array()) as number[][];
             logProbabilities.dispose();
             rows.forEach((row, i) => {
+              if (label[i] < 0) return;
+              labeled++;
               if (row.indexOf(Math.max(...row)) === label[i]) right[m]++;
               crossEntropy[m] -= row[label[i]];
             });
           }
+        }
+        if (labeled === 0) {
+          throw new InputError(`${path}: no sample that teachers could be compared on has a label`, {
+            hints: [`name a teacher: ${path}.teacher: ${ids[0]}`, 'or hold some back: dataset.validation: 0.1'],
+          });
         }
         // By accuracy, then by cross-entropy.
         const [best] = ids.map((_, m) => m).sort((a, b) => right[b] - right[a] || crossEntropy[a] - crossEntropy[b]);

@@ -63,7 +63,7 @@ const options = z.strictObject({
  * MMKD: two small networks set each sample's teacher weights and learn what is good for the student's cross-entropy after it has
  * followed them for two steps (Zhang et al. 2023, "Adaptive Multi-Teacher Knowledge Distillation with Meta-Learning").
  *
- * Every few steps they are taught on samples the student had wrong: see `createMetaGradient`. Adam takes its gradient, and the
+ * Every few steps they are taught on samples the student had wrong, all of them with a label: see `createMetaGradient`. Adam takes its gradient, and the
  * student is put back bit for bit.
  */
 export const mmkd = definePart('weighting', {
@@ -78,7 +78,7 @@ export const mmkd = definePart('weighting', {
 interface Pending {
   batch: Batch;
   teachers: NetworkOutput[];
-  /** [B], not 0 where it misclassifies. */
+  /** [B]: 1 where it misclassifies, 0 where it is right, −1 where the label is unknown. */
   wrong?: tf.Tensor;
 }
 
@@ -151,7 +151,9 @@ function createMmkd(
     weigh(view, noise) {
       const fused = nets.weights(nets.look(view));
       if (!noise) return { fused };
-      const wrong = view.student.logits!.argMax(1).notEqual(view.batch.label!).cast('float32');
+      const label = view.batch.label!;
+      const isWrong = view.student.logits!.argMax(1).notEqual(label).cast('float32');
+      const wrong = tf.where(label.greaterEqual(0), isWrong, tf.fill([view.batch.size], -1));
       return { fused, experience: { wrong } };
     },
     async beforeStep(tools, { batch, teachers: outputs, update, learningRate: rate }) {
