@@ -27,7 +27,7 @@ export function isKnown(label: tf.Tensor1D): tf.Tensor1D {
   return label.greaterEqual(0).cast('float32');
 }
 
-/** 1 where a row's label is the column, [B, C]; not tf.oneHot, whose rows for −1 differ from backend to backend. */
+/** 1 where a row's label is the column, [B, C]; a row of zeros for −1. Not tf.oneHot, which refuses a single class. */
 function labelRows(label: tf.Tensor1D, classes: number): tf.Tensor2D {
   return label
     .expandDims(1)
