@@ -1,8 +1,9 @@
-import { Random } from '@retort/core';
+import { Random, Registry, resolvePart, Seeds } from '@retort/core';
+import { plugin as models } from '@retort/models';
 import { forward, gradientsOf, namedWeights } from '@retort/nn';
 import { describeEachBackend, expectClose, expectNoLeak, numericalGradient } from '@retort-tools/testing';
 import * as tf from '@tensorflow/tfjs';
-import { createAuxiliaryTaps, tapsAtDepth } from './auxiliary-taps.js';
+import { createAuxiliaryTaps, tapsAtDepth, tokenPoolOf } from './auxiliary-taps.js';
 import { normals, rowsOf, unit } from './test-support/planted.js';
 
 const [B, d, D] = [3, 5, 4];
@@ -57,6 +58,20 @@ describeEachBackend('auxiliary taps', () => {
         inputs[name].flatMap((row) => head(row, values)),
       );
     }
+    taps.dispose();
+  });
+
+  it('take the mean of tokens where they are told to', async () => {
+    const taps = createAuxiliaryTaps(['block1'], offers, D, new Random([1, 0]), 'trainer.aux', () => 'mean');
+    const values: Record<string, ArrayLike<number>> = {};
+    for (const key of ['gamma', 'beta', 'kernel', 'bias']) values[key] = await taps.variables[`block1/${key}`].data();
+    const means = rowsOf(tokens, 7 * d).map((row) =>
+      Array.from({ length: d }, (_, i) => rowsOf(row, d).reduce((sum, token) => sum + token[i] / 7, 0)),
+    );
+    await expectClose(
+      taps.apply(output())[0],
+      means.flatMap((row) => head(row, values)),
+    );
     taps.dispose();
   });
 
@@ -148,5 +163,27 @@ describe('taps at depth', () => {
     expect(tapsAtDepth(blocks(3))).toEqual(['block2', 'block3']);
     expect(tapsAtDepth(blocks(1))).toEqual(['block1']);
     expect(tapsAtDepth(blocks(4), [0.25])).toEqual(['block1']);
+  });
+});
+
+describe('the pool of tokens', () => {
+  it.each([
+    ['deit', 'class-token'],
+    ['cait', 'mean'],
+  ])('of a block of %s is %s', async (use, pool) => {
+    const registry = new Registry().use(models);
+    const reference = resolvePart(registry, 'student', { use, width: 8, depth: 2, heads: 2, patchSize: 8 });
+    const { model, blocks } = await registry.createScope().create(reference, {
+      classes: ['a', 'b'],
+      imageShape: [16, 16, 3],
+      seeds: new Seeds(1),
+      baseFolder: '.',
+      path: 'student',
+      normalization: { mean: [0, 0, 0], deviation: [1, 1, 1] },
+    });
+    for (const name of blocks!) {
+      expect(tokenPoolOf(model.getLayer(name).getOutputAt(0) as tf.SymbolicTensor)).toBe(pool);
+    }
+    model.dispose();
   });
 });

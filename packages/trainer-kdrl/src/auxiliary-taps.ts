@@ -13,14 +13,18 @@ export interface AuxiliaryTaps {
   dispose(): void;
 }
 
+/** What stands for the tokens of an image: the first, which is the class token, or the mean of all. */
+export type TokenPool = 'class-token' | 'mean';
+
 /**
- * A head per chosen output: layer normalization (Ba et al. 2016), a linear map to the teacher's width and division by the length. Of tokens
- * [B, N, d] the first is taken, the class token; feature maps [B, H, W, d] are averaged over positions; embeddings [B, d] are as they are.
+ * A head per chosen output: layer normalization (Ba et al. 2016), a linear map to the teacher's width and division by the length. Tokens
+ * [B, N, d] are pooled; feature maps [B, H, W, d] are averaged over positions; embeddings [B, d] are as they are.
  *
  * @param names outputs or taps of the student
  * @param offers the student's outputs with their shapes, batch axis left out
  * @param size D, the width of the teacher's embedding
  * @param random draws the kernels, U(−1/√d, 1/√d), in the order of the names
+ * @param poolOf how the tokens of an output are pooled
  * @throws InputError when the student has no such output, or one of another rank
  */
 export function createAuxiliaryTaps(
@@ -29,6 +33,7 @@ export function createAuxiliaryTaps(
   size: number,
   random: Random,
   path: string,
+  poolOf: (name: string) => TokenPool = () => 'class-token',
 ): AuxiliaryTaps {
   for (const name of names) {
     const shape = offers[name] as number[] | undefined;
@@ -62,7 +67,7 @@ export function createAuxiliaryTaps(
     apply: (output) =>
       names.map((name) =>
         tf.tidy(() => {
-          const pooled = onePerSample(outputNamed(output, name)!);
+          const pooled = onePerSample(outputNamed(output, name)!, poolOf(name));
           const centered = pooled.sub(pooled.mean(1, true));
           const deviation = centered.square().mean(1, true).add(epsilon).sqrt();
           const normalized = centered.div(deviation).mul(variables[`${name}/gamma`]).add(variables[`${name}/beta`]);
@@ -74,9 +79,9 @@ export function createAuxiliaryTaps(
   };
 }
 
-/** [B, d]: the first token, the mean over positions, or the embedding itself. */
-function onePerSample(x: tf.Tensor): tf.Tensor2D {
-  if (x.rank === 3) return x.slice([0, 0, 0], [-1, 1, -1]).squeeze([1]);
+/** [B, d]: of tokens as told, of a map the mean over positions, or the embedding itself. */
+function onePerSample(x: tf.Tensor, pool: TokenPool): tf.Tensor2D {
+  if (x.rank === 3) return pool === 'mean' ? x.mean<tf.Tensor2D>(1) : x.slice([0, 0, 0], [-1, 1, -1]).squeeze([1]);
   if (x.rank === 4) return x.mean<tf.Tensor2D>([1, 2]);
   return x as tf.Tensor2D;
 }
@@ -89,4 +94,18 @@ function onePerSample(x: tf.Tensor): tf.Tensor2D {
 export function tapsAtDepth(names: readonly string[], fractions: readonly number[] = [0.5, 0.75, 1]): string[] {
   const places = fractions.map((fraction) => Math.max(1, Math.round(fraction * names.length)) - 1);
   return [...new Set(places)].map((place) => names[place]);
+}
+
+/**
+ * How tokens of a LayersModel's output are pooled unless told: by the class token where one has gone into them, as in the blocks of ViT,
+ * DeiT and CLIP; else, as in those of CaiT, whose class token comes after them, by their mean.
+ */
+export function tokenPoolOf(output: tf.SymbolicTensor): TokenPool {
+  const seen = new Set<number>();
+  const hasClassToken = ({ id, inputs, sourceLayer }: tf.SymbolicTensor): boolean => {
+    if (seen.has(id)) return false;
+    seen.add(id);
+    return sourceLayer.getClassName() === 'ClassToken' || inputs.some(hasClassToken);
+  };
+  return hasClassToken(output) ? 'class-token' : 'mean';
 }

@@ -46,11 +46,20 @@ export function candidatesOf(dataset: Dataset, offers: OutputShapes, hasCaptions
   return { kind: 'prompts', count: () => classes.length, tokens };
 }
 
-/** Whether train batches bring texts: one is looked at. */
-export async function hasCaptions(dataset: Dataset): Promise<boolean> {
-  if (!dataset.text || batchesPerEpoch(dataset, 'train') === 0) return false;
-  const { inputs } = await dataset.batch({ split: 'train', epoch: 0, step: 0 });
-  return inputs.tokens !== undefined;
+/** Whether batches bring texts of the images, and boxes of what these name: one of the train split is looked at. */
+export async function pairsOf(dataset: Dataset): Promise<{ hasCaptions: boolean; hasBoxes: boolean }> {
+  if (!dataset.text || batchesPerEpoch(dataset, 'train') === 0) return { hasCaptions: false, hasBoxes: false };
+  const { inputs, targets } = await dataset.batch({ split: 'train', epoch: 0, step: 0 });
+  return { hasCaptions: inputs.tokens !== undefined, hasBoxes: targets.box !== undefined };
+}
+
+/**
+ * Outputs of a student that a run has no use for. Boxes are of what text i names in image i, so without such texts they are not
+ * computed: a batch of an evaluation may have several texts of an image. Prompts are texts of classes and not of images.
+ */
+export function unusedOutputs({ kind }: Candidates, hasBoxes: boolean): { model: string[]; shown: string[] } {
+  const model = hasBoxes && kind !== 'prompts' ? [] : ['boxes'];
+  return { model, shown: kind === 'prompts' ? [...model, 'textEmbedding'] : model };
 }
 
 /** An output with logits [B, T] over candidates: its own, or logitScale · cos(image, text). */

@@ -42,24 +42,36 @@ export function plotClusters(
   };
 }
 
-/** The direction of greatest variance that is orthogonal to `others`; the first coordinates where there is none. */
+/** The unit direction of greatest variance that is orthogonal to `others`; any such one where nothing varies, zero where there is none. */
 function principalAxis(rows: number[][], mean: number[], others: number[][]): number[] {
-  let axis = mean.map((_, d) => Math.cos(d + others.length));
+  const orthogonal = (vector: number[]) => {
+    for (const other of others) {
+      const along = dot(vector, other);
+      vector = vector.map((value, d) => value - along * other[d]);
+    }
+    return vector;
+  };
+  const start = orthogonal(mean.map((_, d) => Math.cos(d + others.length)));
+  const length = Math.sqrt(dot(start, start));
+  if (length < 1e-9) return mean.map(() => 0);
+  let axis = start.map((value) => value / length);
   for (let iteration = 0; iteration < 100; iteration++) {
-    const next = mean.map(() => 0);
+    const product = mean.map(() => 0);
     for (const row of rows) {
       const along = row.reduce((sum, value, d) => sum + (value - mean[d]) * axis[d], 0);
-      row.forEach((value, d) => (next[d] += along * (value - mean[d])));
+      row.forEach((value, d) => (product[d] += along * (value - mean[d])));
     }
-    for (const other of others) {
-      const along = other.reduce((sum, value, d) => sum + value * next[d], 0);
-      other.forEach((value, d) => (next[d] -= along * value));
-    }
-    const length = Math.sqrt(next.reduce((sum, value) => sum + value * value, 0));
+    const next = orthogonal(product);
+    const length = Math.sqrt(dot(next, next));
+    // Rounding errors have a direction too.
     if (length < 1e-12) break;
     axis = next.map((value) => value / length);
   }
   return axis;
+}
+
+function dot(a: number[], b: number[]): number {
+  return a.reduce((sum, value, d) => sum + value * b[d], 0);
 }
 
 function rounded(value: number): number {

@@ -96,19 +96,22 @@ function zeroShotTexts({ candidates, dataset, student }: KdrlRun): tf.Tensor2D |
   ) as tf.Tensor2D;
 }
 
-const passes = new WeakMap<KdrlRun, (inputs: TensorMap) => TensorMap>();
+type Pass = (inputs: TensorMap) => TensorMap;
+const passes = new WeakMap<KdrlRun, Pass>();
 
 /** The forward pass of evaluations, kept from one to the next. */
-function evaluationPassOf(run: KdrlRun): (inputs: TensorMap) => TensorMap {
-  const known = passes.get(run);
-  if (known) return known;
-  const { network, taps, centers, trainable, frozen, candidates } = run;
+function evaluationPassOf(run: KdrlRun): Pass {
+  const pass = passes.get(run) ?? createPass(run);
+  passes.set(run, pass);
+  return pass;
+}
+
+function createPass({ network, taps, centers, trainable, frozen, candidates }: KdrlRun): Pass {
   // Zero-shot takes class embeddings that were made once; images alone go through.
   const layers = candidates.kind === 'prompts' ? imagePart(network) : network;
-  const pass = compile(
+  return compile(
     ({ classTexts, ...inputs }: TensorMap) => {
       const output = forward(layers, inputs, { training: false });
-      const whole = withLogits(classTexts ? { ...output, textEmbedding: classTexts as tf.Tensor2D } : output);
       const features = taps?.apply(output) ?? [];
       const nearest =
         centers && features.length > 0
@@ -116,14 +119,16 @@ function evaluationPassOf(run: KdrlRun): (inputs: TensorMap) => TensorMap {
               .matMul(tf.addN(features), centers.centers as tf.Tensor as tf.Tensor2D, false, true)
               .argMax<tf.Tensor1D>(1)
           : undefined;
-      const { logits, imageEmbedding, textEmbedding, boxes } = whole;
+      const { imageEmbedding, textEmbedding, boxes } = output;
       return {
-        // Over the texts of a batch they mean nothing: their number differs from that of the images.
-        ...(candidates.kind === 'texts' ? {} : { logits: logits! }),
+        // Over the texts of a batch logits mean nothing: their number differs from that of the images.
+        ...(candidates.kind !== 'texts' && {
+          logits: withLogits(classTexts ? { ...output, textEmbedding: classTexts as tf.Tensor2D } : output).logits!,
+        }),
         ...(imageEmbedding && { imageEmbedding }),
-        ...(textEmbedding && classTexts === undefined ? { textEmbedding } : {}),
+        ...(textEmbedding && { textEmbedding }),
         ...(boxes && { boxes }),
-        ...(nearest ? { nearest } : {}),
+        ...(nearest && { nearest }),
       } as TensorMap;
     },
     {
@@ -134,12 +139,10 @@ function evaluationPassOf(run: KdrlRun): (inputs: TensorMap) => TensorMap {
       },
     },
   );
-  passes.set(run, pass);
-  return pass;
 }
 
 /** A network of two encoders without that of texts. */
 function imagePart(network: KdrlRun['network']): KdrlRun['network'] {
-  const names = Object.keys(network.offers).filter((name) => !['textEmbedding', 'boxes'].includes(name));
+  const names = Object.keys(network.offers).filter((name) => name !== 'textEmbedding');
   return subNetwork(network, 'image', names);
 }

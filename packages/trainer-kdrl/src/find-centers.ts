@@ -20,7 +20,7 @@ import { type Clusters, sphericalKMeans } from './spherical-k-means.js';
 export interface FoundCenters extends Clusters {
   /** [N]: numbers of the train samples in the data set, in the order of `assignment`. */
   index: Int32Array;
-  /** [N]: their labels, where all have one. */
+  /** [N]: their labels, −1 where one is not known; undefined where the data set has none. */
   label?: Int32Array;
   /** [P, D] unit embeddings of some of them and the rows they are of, for a picture. */
   sample: { rows: Int32Array; embeddings: Float32Array };
@@ -34,7 +34,7 @@ const pictured = 1500;
  *
  * @param file where embeddings are kept while that takes; removed afterwards
  * @param view `undefined`: images as they are; else as that epoch shows them
- * @throws InputError when there are more centers than samples, an embedding is not finite, or class means find no labels
+ * @throws InputError when there are more centers than samples, an embedding is not finite, or class means lack a class
  */
 export async function findCenters(
   {
@@ -47,14 +47,27 @@ export async function findCenters(
 ): Promise<FoundCenters> {
   const { from, miniBatch, control } = options;
   const count = options.clusters ?? (dataset.classes.length || 256);
-  const { index, label, size } = await embedTrainSplit(dataset, teacher, file, view);
+  const { index, label, size } = await embedTrainSplit({ dataset, teacher, emit }, file, view);
   try {
     const store = await openEmbeddingStore(file, { verify: false });
     try {
       const clusters =
         from === 'class-means'
-          ? await classMeans(store, labelled(label), dataset.classes.length)
-          : await sphericalKMeans(store, { clusters: count, random: random('k-means'), miniBatch });
+          ? await classMeans(store, required(label), dataset.classes.length)
+          : await sphericalKMeans(store, {
+              clusters: count,
+              random: random('k-means'),
+              miniBatch,
+              onProgress: ({ phase, iteration, of }) =>
+                emit({
+                  type: 'work',
+                  what: `k-means, ${phase === 'pass' ? 'passes' : 'mini-batches'}`,
+                  done: iteration,
+                  of,
+                }),
+            });
+      // It ends as soon as it has settled.
+      emit({ type: 'work', what: 'k-means', done: 1, of: 1 });
       const rows = pickRows(store.count, random('picture'));
       const embeddings = await readRows(store, rows, size);
       emit({
@@ -72,8 +85,7 @@ export async function findCenters(
 
 /** Writes the embedding of every train sample. */
 async function embedTrainSplit(
-  dataset: Dataset,
-  teacher: Teacher,
+  { dataset, teacher, emit }: { dataset: Dataset; teacher: Teacher; emit: Emit },
   file: string,
   view: number | undefined,
 ): Promise<{ index: Int32Array; label?: Int32Array; size: number }> {
@@ -93,6 +105,7 @@ async function embedTrainSplit(
       await writer.append((await embedding.data()) as Float32Array);
       tf.dispose(outputTensors(output));
       numbers.push(...batch.index);
+      emit({ type: 'work', what: 'embedding the train split', done: numbers.length, of: dataset.sizes.train });
       if (batch.targets.label) labels.push(...(batch.targets.label.data as Int32Array));
     }
     await writer?.finish();
@@ -104,14 +117,14 @@ async function embedTrainSplit(
   return { index: Int32Array.from(numbers), ...label, size };
 }
 
-function labelled(label: Int32Array | undefined): Int32Array {
-  if (label?.every((each) => each >= 0)) return label;
-  throw new InputError('trainer.centers: class-means needs the label of every train sample, and some have none', {
+function required(label: Int32Array | undefined): Int32Array {
+  if (label) return label;
+  throw new InputError('trainer.centers: class-means needs labels, and the train split has none', {
     hints: ['from: k-means needs no labels'],
   });
 }
 
-/** The two controls: centers that mean nothing, and centers that are another's. */
+/** The two controls: centers that mean nothing, and centers that are another's. The inertia stays that of what was found. */
 function controlled(clusters: Clusters, control: KdrlOptions['centers']['control'], random: Random): Clusters {
   if (control === 'shuffled') return { ...clusters, assignment: random.shuffle(clusters.assignment.slice()) };
   if (control === 'none') return clusters;

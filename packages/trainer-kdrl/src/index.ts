@@ -11,8 +11,8 @@ const rewards = [
 
 export { annealOptions, createAnneal, stageWeights } from './anneal.js';
 export type { Anneal, AnnealOptions, StageWeights } from './anneal.js';
-export { createAuxiliaryTaps, tapsAtDepth } from './auxiliary-taps.js';
-export type { AuxiliaryTaps } from './auxiliary-taps.js';
+export { createAuxiliaryTaps, tapsAtDepth, tokenPoolOf } from './auxiliary-taps.js';
+export type { AuxiliaryTaps, TokenPool } from './auxiliary-taps.js';
 export { classMeans } from './class-means.js';
 export { loadClusters, saveClusters } from './cluster-file.js';
 export { clusterCosine, clusterNearest, clusterNegativeL2, clusterSoftAssignment } from './cluster-rewards.js';

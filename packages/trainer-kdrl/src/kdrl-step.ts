@@ -1,4 +1,4 @@
-import { type Batch, type BatchTensors, type LossTerm, type NetworkOutput, type Student } from '@retort/core';
+import { type Batch, type BatchTensors, type LossTerm, type NetworkOutput } from '@retort/core';
 import {
   batchArguments,
   batchFrom,
@@ -347,21 +347,4 @@ function loggedValues(aux: TensorMap, batch: BatchTensors) {
     Object.entries(aux).filter(([key]) => !key.startsWith('experience/')),
   ) as Record<string, tf.Scalar>;
   return { ...values, ...(correct && { 'train-accuracy': { sum: correct, count: batch.size } }) };
-}
-
-/** Layers that stand among the outputs of the student as it is trained. */
-export function tappedNetwork(
-  { model, offers }: Student,
-  layers: readonly string[],
-): Pick<Student, 'model' | 'offers'> {
-  const further = layers.filter((name) => !(name in offers));
-  if (further.length === 0) return { model, offers };
-  const outputs = further.map((name) => model.getLayer(name).getOutputAt(0) as tf.SymbolicTensor);
-  return {
-    model: tf.model({ inputs: model.inputs, outputs: [...model.outputs, ...outputs], name: `${model.name}_tapped` }),
-    offers: {
-      ...offers,
-      ...Object.fromEntries(further.map((name, i) => [name, outputs[i].shape.slice(1) as number[]])),
-    },
-  };
 }

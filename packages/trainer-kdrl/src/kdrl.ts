@@ -31,16 +31,17 @@ import {
 } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { createAnneal } from './anneal.js';
-import { type AuxiliaryTaps, createAuxiliaryTaps, tapsAtDepth } from './auxiliary-taps.js';
-import { type Candidates, candidatesOf, hasCaptions, offersWithLogits } from './candidates.js';
+import { type AuxiliaryTaps, createAuxiliaryTaps, tapsAtDepth, type TokenPool, tokenPoolOf } from './auxiliary-taps.js';
+import { type Candidates, candidatesOf, offersWithLogits, pairsOf, unusedOutputs } from './candidates.js';
 import type { WeightedReward } from './decision-reward.js';
 import { estimateRun } from './estimate-run.js';
 import { evaluateKdrl } from './evaluate.js';
 import type { CenterState, KdrlRun, Stage } from './kdrl-run.js';
-import { createSteps, tappedNetwork, watchedNames } from './kdrl-step.js';
+import { createSteps, watchedNames } from './kdrl-step.js';
 import { algorithmDefaults, type KdrlOptions, kdrlOptions } from './options.js';
 import { createDecisionPolicy, type DecisionPolicy, type DecisionTargets } from './policy.js';
 import { loadStageOne, stageOneFile } from './stage-one-file.js';
+import { tappedNetwork, withoutOutputs } from './tapped-network.js';
 import { trainingLoop } from './training-loop.js';
 
 /** Two stages: distillation, then reinforcement with rewards for confidence and for lying where the teacher's clusters are. */
@@ -75,18 +76,27 @@ async function composeKdrl(options: KdrlOptions, context: TrainerContext): Promi
   scope.own({ dispose: () => void student.model.dispose() });
 
   const provides = teacher?.describe().provides;
-  const candidates = candidatesOf(dataset, student.offers, await hasCaptions(dataset));
+  const { hasCaptions, hasBoxes } = await pairsOf(dataset);
+  const candidates = candidatesOf(dataset, student.offers, hasCaptions);
   const candidateCount = candidates.count(Math.min(dataset.batchSize, dataset.sizes.train));
-  const seen = { ...student, offers: offersWithLogits(student.offers, candidateCount) };
+  const unused = unusedOutputs(candidates, hasBoxes);
+  const seen = { offers: without(offersWithLogits(student.offers, candidateCount), unused.shown) };
   const teachers = provides ? [{ id: teacher.id, provides: offersWithLogits(provides, candidateCount) }] : [];
   const terms = await createLossTerms(manifest.losses, seen, teachers, scope, seeds, classes);
 
   const embedding = provides?.imageEmbedding ?? provides?.embedding;
   const tapNames = embedding ? tapsOf(options, student).map((name) => outputOf(student, name)) : [];
-  const network = tappedNetwork(student, tapNames);
+  const network = tappedNetwork(withoutOutputs(student, unused.model), tapNames);
   const taps =
     tapNames.length > 0
-      ? createAuxiliaryTaps(tapNames, network.offers, embedding![0], seeds.within('aux').stream('init'), 'trainer.aux')
+      ? createAuxiliaryTaps(
+          tapNames,
+          network.offers,
+          embedding![0],
+          seeds.within('aux').stream('init'),
+          'trainer.aux',
+          (name) => options.aux.pool ?? poolOf(network, name),
+        )
       : undefined;
   if (taps) scope.own(taps);
   const { trainable, frozen } = withTaps(
@@ -143,7 +153,7 @@ async function composeKdrl(options: KdrlOptions, context: TrainerContext): Promi
 
   const createMetrics = metricsOf(manifest.metrics, scope, metricOffers(seen.offers, candidates), classes);
   if (dataset.sizes.validation > 0) {
-    const sample = sampleOf(student.offers, candidates, classes.length);
+    const sample = sampleOf(seen.offers, candidates, classes.length);
     checkSelection(options.select, await createMetrics([]), sample, manifest.metrics);
   }
 
@@ -231,6 +241,10 @@ function outputOf({ model, offers }: Student, name: string): string {
   if (name in offers) return name;
   const at = model.outputs.indexOf(model.getLayer(name).getOutputAt(0) as tf.SymbolicTensor);
   return at < 0 ? name : Object.keys(offers)[at];
+}
+
+function poolOf({ model, offers }: KdrlRun['network'], name: string): TokenPool {
+  return tokenPoolOf(model.outputs[Object.keys(offers).indexOf(name)]);
 }
 
 function withTaps(
@@ -346,11 +360,13 @@ function updatesOf({ stage2 }: KdrlOptions): number {
   return stage2.updates ?? algorithmDefaults[stage2.algorithm.use]?.updates ?? 1;
 }
 
-/** What metrics see of a student. */
+/** What metrics see of a student, given what losses see. */
 function metricOffers(offers: OutputShapes, { kind }: Candidates): OutputShapes {
-  if (kind !== 'texts') return offers;
-  const { logits: _, ...others } = offers;
-  return others;
+  return kind === 'texts' ? without(offers, ['logits']) : offers;
+}
+
+function without(offers: OutputShapes, names: readonly string[]): OutputShapes {
+  return Object.fromEntries(Object.entries(offers).filter(([name]) => !names.includes(name)));
 }
 
 /** One made-up sample as evaluations give it. */

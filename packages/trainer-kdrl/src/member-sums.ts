@@ -10,7 +10,7 @@ export function createMemberSums(clusters: number, size: number): MemberSums {
   return { sums: new Float64Array(clusters * size), sizes: new Array<number>(clusters).fill(0) };
 }
 
-/** Adds rows, [n, D], to their clusters. */
+/** Adds rows, [n, D], to their clusters; one whose cluster is negative belongs to none. */
 export function addMembers(
   { sums, sizes }: MemberSums,
   rows: Float32Array,
@@ -18,6 +18,7 @@ export function addMembers(
   size: number,
 ): void {
   for (let i = 0; i < cluster.length; i++) {
+    if (cluster[i] < 0) continue;
     sizes[cluster[i]]++;
     const [from, to] = [i * size, cluster[i] * size];
     for (let d = 0; d < size; d++) sums[to + d] += rows[from + d];

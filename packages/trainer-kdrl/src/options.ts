@@ -107,6 +107,12 @@ export const kdrlOptions = z.strictObject({
         .min(1)
         .default([0.5, 0.75, 1])
         .describe('Where the taps lie, in parts of the depth.'),
+      pool: z
+        .enum(['class-token', 'mean'])
+        .optional()
+        .describe(
+          'What stands for the tokens of an image; by default the class token where they have one, else their mean.',
+        ),
       loss: z
         .enum(['cosine', 'mse'])
         .default('cosine')

@@ -6,6 +6,7 @@ import { plotClusters } from './cluster-plot.js';
 import { type CollapseSigns, collapseWarnings } from './collapse-watch.js';
 import { evaluateKdrl, type Evaluation } from './evaluate.js';
 import { findCenters } from './find-centers.js';
+import { fitLosses } from './fit-losses.js';
 import { type KdrlRun, learningRateAt } from './kdrl-run.js';
 import type { RunStep } from './kdrl-step.js';
 import { loadState, saveState } from './run-state.js';
@@ -35,7 +36,10 @@ export function trainingLoop(
       classes: dataset.classes,
       teachers: teachers.map(({ id }) => id),
     },
-    prepare: () => placeCenters(run, folder.path, emit),
+    async prepare() {
+      await fitLosses(run);
+      await placeCenters(run, folder.path, emit);
+    },
     async step(step) {
       if (step === stages[1].start) await beginStageTwo(run, emit);
       const inStage = step - stages[1].start;
@@ -64,7 +68,8 @@ export function trainingLoop(
       const withTeacher = which !== 'current' && teacher !== undefined;
       const metrics = await run.createMetrics(withTeacher ? [teacher.id] : []);
       const evaluation = await evaluateKdrl(run, split, metrics, { withTeacher });
-      if (split === 'validation' && run.signs) {
+      // The last and the best student have been looked at when they were current.
+      if (split === 'validation' && which === 'current' && run.signs) {
         for (const message of collapseWarnings(signsOf(evaluation), run.signs)) emit({ type: 'warning', message });
       }
       return evaluation.values;
@@ -75,7 +80,7 @@ export function trainingLoop(
     saveStudent: (path) =>
       saveLayersModel(student.model, path, {
         metadata: {
-          ...(dataset.classes.length > 0 && { classes: dataset.classes }),
+          classes: dataset.classes,
           outputs: Object.keys(student.offers),
           imageShape: dataset.imageShape,
           input: 'pixels in [0, 1]',
@@ -129,7 +134,11 @@ async function placeCenters(run: KdrlRun, folder: string, emit: Emit, view?: num
   const { rows, embeddings } = found.sample;
   const plot = plotClusters(found.centers, embeddings, {
     cluster: Array.from(rows, (row) => found.assignment[row]),
-    ...(found.label && { label: Array.from(rows, (row) => found.label![row]), classes: dataset.classes }),
+    // A picture with classes tells the purity of clusters, which needs all of them.
+    ...(found.label?.every((label) => label >= 0) && {
+      label: Array.from(rows, (row) => found.label![row]),
+      classes: dataset.classes,
+    }),
   });
   writeWhole(`${folder}/clusters-plot.json`, Buffer.from(JSON.stringify(plot)));
 }
