@@ -24,6 +24,20 @@ losses:
 metrics: [top-1]
 `;
 
+const kdrl = `name: two-stages
+dataset: { use: scenes, classes: 3, size: 16, train: 96, test: 30, batchSize: 16, validation: 0.2 }
+student: { use: small-cnn, width: 4 }
+trainer:
+  use: kdrl
+  stage2:
+    algorithm: ppo
+    rewards:
+      - confidence
+      - { use: cluster-cosine, weight: 0.5 }
+losses:
+  - { id: task, use: cross-entropy }
+`;
+
 function write(file: string, text: string): void {
   writeFileSync(join(folder, file), text);
 }
@@ -40,6 +54,7 @@ describe('help', () => {
       'resume',
       'eval',
       'predict',
+      'embed',
       'export',
       'list',
       'compare',
@@ -92,13 +107,21 @@ describe('list', () => {
     const all = await retort(['list']);
     for (const part of [
       'scenes',
+      'captioned-scenes',
+      'words',
       'cifar-resnet',
+      'clip',
       'onnx',
       'fitnet',
+      'info-nce',
       'ppo',
       'gradient-alignment',
+      'cluster-cosine',
+      'grpo',
       'calibration-error',
+      'retrieval',
       'mtkd',
+      'kdrl',
       'wasm',
       'sgd',
       'cosine',
@@ -111,6 +134,19 @@ describe('list', () => {
     expect(json.map(({ name }) => name)).toEqual(['pg', 'ppo', 'grpo', 'dpg', 'ddpg']);
   });
 
+  it('shows one part, and what is inside its options', async () => {
+    const { code, stdout } = await retort(['list', 'trainer', 'kdrl']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^kdrl {2}\(@retort\/trainer-kdrl\)\n/);
+    expect(stdout).toContain('    stage1.optimizer: optimizer, default {"use":"adamw"');
+    expect(stdout).toContain('    stage2.algorithm: objective, default "reinforce"');
+    expect(stdout).toContain('    stage2.anneal.to: number ≥ 0 ≤ 1, default 0.1');
+    expect(await retort(['list', 'trainer', 'kdlr'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('no trainer is called "kdlr"\n  did you mean "kdrl"?'),
+    });
+  });
+
   it('names the nearest kind', async () => {
     expect(await retort(['list', 'los'])).toMatchObject({
       code: 2,
@@ -120,7 +156,11 @@ describe('list', () => {
 });
 
 describe('bad input', () => {
-  beforeAll(() => write('tiny.yaml', tiny));
+  beforeAll(() => {
+    write('tiny.yaml', tiny);
+    write('kdrl.yaml', kdrl);
+  });
+  afterAll(() => rmSync(join(folder, 'kdrl.yaml')));
 
   it.each([
     ['a missing file', ['train', 'none.yaml'], 'no such manifest: none.yaml'],
@@ -140,6 +180,16 @@ describe('bad input', () => {
       ['train', 'tiny.yaml', '--set', 'backend=onnxruntime', '--set', 'backend.thread=2'],
       'backend.thread: unknown key; did you mean "threads"?',
     ],
+    [
+      'an unknown key inside a list in an object',
+      ['train', 'kdrl.yaml', '--set', 'trainer.stage2.rewards.1.weigth=2'],
+      'trainer.stage2.rewards[1].weigth: unknown key; did you mean "weight"?',
+    ],
+    [
+      'an unknown part inside an object',
+      ['train', 'kdrl.yaml', '--set', 'trainer.stage2.algorithm=pp'],
+      'trainer.stage2.algorithm.use: no objective is called "pp"; did you mean "ppo"?',
+    ],
     ['a folder without a run', ['resume', '.'], 'holds no run'],
     ['a report of nothing', ['report', '.'], 'holds no run'],
   ])('%s is told in a line, with exit code 2, and nothing is written', async (_, args, message) => {
@@ -148,7 +198,7 @@ describe('bad input', () => {
     expect(stderr).toMatch(/^retort: /);
     expect(stderr).not.toContain('    at ');
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
-    expect(readdirSync(folder)).toEqual(['tiny.yaml']);
+    expect(readdirSync(folder).sort()).toEqual(['kdrl.yaml', 'tiny.yaml']);
   });
 
   it('is placed in the file', async () => {
@@ -157,6 +207,14 @@ describe('bad input', () => {
     write('wrong.yaml', tiny.replace('name: tiny', "name: tiny\ndescription: '${RETORT_NOT_SET}'"));
     expect((await retort(['train', 'wrong.yaml'])).stderr).toMatch(
       /RETORT_NOT_SET is not set\n.*\n {2}wrong\.yaml:2\n$/,
+    );
+    write('wrong.yaml', kdrl.replace('weight: 0.5', 'weigth: 0.5'));
+    expect((await retort(['train', 'wrong.yaml'])).stderr).toMatch(
+      /rewards\[1\]\.weigth: unknown key; did you mean "weight"\?.*\n {2}wrong\.yaml:10\n$/,
+    );
+    write('wrong.yaml', kdrl.replace('ppo', '{ use: ppo, clip: wide }'));
+    expect((await retort(['train', 'wrong.yaml'])).stderr).toMatch(
+      /trainer\.stage2\.algorithm\.clip: expected number; got "wide"\n {2}wrong\.yaml:7\n$/,
     );
     rmSync(join(folder, 'wrong.yaml'));
   });
@@ -261,7 +319,12 @@ describe('init', () => {
   it('writes manifests that are valid, and leaves files alone that are there', async () => {
     const first = await retort(['init', 'mine']);
     expect(first.code).toBe(0);
-    expect(readdirSync(join(folder, 'mine')).sort()).toEqual(['manifest.schema.json', 'manifest.yaml', 'teacher.yaml']);
+    expect(readdirSync(join(folder, 'mine')).sort()).toEqual([
+      'manifest.schema.json',
+      'manifest.yaml',
+      'teacher.yaml',
+      'two-stages.yaml',
+    ]);
     write('mine/manifest.yaml', 'changed: true\n');
     expect((await retort(['init', 'mine'])).stdout).toMatch(/manifest\.yaml +is there already/);
     expect(readFileSync(join(folder, 'mine/manifest.yaml'), 'utf8')).toBe('changed: true\n');

@@ -1,23 +1,18 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type Batch,
   createRegistry,
   InputError,
-  loadManifest,
-  nearestHint,
   outputNamed,
   outputTensors,
-  readLock,
   type Registry,
   resolvePart,
-  Seeds,
   startBackend,
   z,
 } from '@retort/core';
 import { compile, loadLayersModel } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
-import { parse } from 'yaml';
+import { createDataset, createTeacher, findTeacher } from './manifest-or-run.js';
 import { plugins } from './plugins.js';
 import { findStudent } from './student-folder.js';
 
@@ -91,41 +86,19 @@ export async function openStudent(path: string, { take, backend }: EmbedderOptio
  * @throws InputError when there is no such teacher, or it gives no embedding
  */
 export async function openTeacher(path: string, { take, backend }: EmbedderOptions): Promise<Embedder> {
-  const [file, id] = splitAtHash(path);
-  const { manifest, registry, baseFolder } = await loadTeacherManifest(file);
-  const ids = manifest.teachers.map(({ keys }) => keys.id as string);
-  const index = id === undefined && ids.length === 1 ? 0 : ids.indexOf(id ?? '');
-  if (index < 0) {
-    const asked = id === undefined ? `${file} lists ${ids.length} teachers` : `${file} lists no teacher "${id}"`;
-    throw new InputError(asked, {
-      hints:
-        ids.length === 0 ? [] : [id === undefined ? `name one: --teacher ${file}#${ids[0]}` : nearestHint(id, ids)],
-    });
-  }
-  const started = await start(registry, backend);
-  const scope = registry.createScope();
+  const listed = await findTeacher(path);
+  const { file, id, loaded } = listed;
+  const started = await start(loaded.registry, backend);
+  const scope = loaded.registry.createScope();
   try {
-    const dataset = await scope.create(manifest.dataset, {
-      scope,
-      seeds: new Seeds(manifest.seed).within('dataset'),
-      baseFolder,
-      path: 'dataset',
-    });
-    const { classes, imageShape, text } = dataset;
-    const teacher = await scope.create(manifest.teachers[index], {
-      id: ids[index],
-      classes,
-      imageShape,
-      text,
-      scope,
-      baseFolder,
-      path: `teachers[${index}] (${ids[index]})`,
-    });
+    const dataset = await createDataset(loaded, scope);
+    const { imageShape } = dataset;
+    const teacher = await createTeacher(listed, dataset, scope);
     const { provides, fingerprint, settings } = teacher.describe();
-    const output = chooseOutput(Object.keys(provides), take, `the teacher "${ids[index]}" of ${file}`);
+    const output = chooseOutput(Object.keys(provides), take, `the teacher "${id}" of ${file}`);
     const [height, width] = imageShape;
     return {
-      name: `teacher ${ids[index]} of ${file}`,
+      name: `teacher ${id} of ${file}`,
       output,
       key: JSON.stringify([fingerprint, settings, output, started, imageShape]),
       height,
@@ -162,18 +135,6 @@ function chooseOutput(names: readonly string[], take: string | undefined, networ
         : []),
     ],
   });
-}
-
-/** At the last #, unless that belongs to a path that is there. */
-function splitAtHash(path: string): [string, string | undefined] {
-  const at = path.lastIndexOf('#');
-  return at < 0 || existsSync(path) ? [path, undefined] : [path.slice(0, at), path.slice(at + 1)];
-}
-
-function loadTeacherManifest(file: string): ReturnType<typeof loadManifest> {
-  if (!existsSync(join(file, 'manifest.lock.yaml'))) return loadManifest(file, { plugins });
-  const locked = parse(readLock(file)) as { locked: { baseFolder: string } };
-  return loadManifest(locked, { plugins, baseFolder: locked.locked.baseFolder });
 }
 
 /** Images that belong to no data set. */

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { CompareOptions } from './commands/compare.js';
 import type { EmbedOptions } from './commands/embed.js';
+import type { EvalOptions } from './commands/eval.js';
 import type { ExportOptions } from './commands/export.js';
 import { describeFailure } from './failure.js';
 import { createTerminal, type GlobalOptions, type Terminal } from './terminal.js';
@@ -10,6 +11,13 @@ import { createTerminal, type GlobalOptions, type Terminal } from './terminal.js
 const INPUT_ERROR = 2;
 
 const collect = (value: string, earlier: string[]) => [...earlier, value];
+
+/** `a, b` as a list. */
+function names(text: string): string[] {
+  const list = text.split(',').map((name) => name.trim());
+  if (list.includes('')) throw new InvalidArgumentError('It must be names with commas between.');
+  return list;
+}
 
 function wholeNumber(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
@@ -97,7 +105,8 @@ Examples:
     'init [folder]',
     'write a commented manifest to start from',
     `
-Writes a set for generated images: teacher.yaml trains a teacher, manifest.yaml distills a student from it.
+Writes a set for generated images: teacher.yaml trains a teacher, manifest.yaml distills a student from several
+with an agent that weighs them, two-stages.yaml from one with distillation first and rewards then (KDRL).
 Files that are there already are left alone.
 
 Examples:
@@ -145,6 +154,7 @@ Examples:
   $ retort train manifest.yaml
   $ retort train manifest.yaml --set agent=ppo --folder runs/ppo
   $ retort train manifest.yaml --set trainer.epochs=5 --set losses.kd.temperature=2 --overwrite
+  $ retort train kdrl.yaml --set trainer.stage2.algorithm=ppo --set trainer.stage2.rewards.0.weight=0.2
 `,
   )
     .addOption(settings)
@@ -175,17 +185,41 @@ Examples:
     );
 
   command(
-    'eval <run-or-student>',
-    'measure a saved student on a split of its data set',
+    'eval [run-or-student]',
+    'measure a saved student, or a teacher, on a split of a data set',
     `
+By itself a run's student is measured as its run did: on the same data, with the same metrics. With --data it is
+measured on the data set of another manifest, or run; so is a student that was copied out of its run, or a
+teacher. What is computed follows from what the network gives and the data set brings:
+
+  logits, and labels                         classification
+  two encoders, and prompts of the classes   zero-shot classification
+  two encoders, and captions                 retrieval: which text belongs to which image
+  boxes, and phrases with boxes              grounding: where is what the phrase names
+
+Metrics are those of --metrics, else those that the manifest lists and that fit, else all that fit. Of the manifest
+only dataset, seed, plugins and metrics are read. Classes may be in any order, but must be the same; texts need
+the tokenizer that the network was trained with.
+
 Examples:
   $ retort eval runs/my-run                             the best student, test split
   $ retort eval runs/my-run/student/last --split validation
+  $ retort eval path/to/student --data manifest.yaml --metrics top-1,per-class-accuracy
+  $ retort eval runs/clip --data zero-shot.yaml --set dataset.limit=1000 --json
+  $ retort eval --teacher manifest.yaml#r56             on the data set of that manifest
+  $ retort eval --teacher runs/clip#large --data retrieval.yaml
 `,
   )
     .addOption(new Option('--split <split>', 'which images').choices(['train', 'validation', 'test']).default('test'))
+    .option('--teacher <manifest#id>', 'a teacher of a manifest or run; the id, where several are listed')
+    .option('--data <manifest-or-run>', "whose data set; the run's own, or the teacher's manifest, if not given")
+    .addOption(
+      new Option('--metrics <names>', '`retort list metric` shows them; several with commas between').argParser(names),
+    )
+    .addOption(settings)
+    .option('--backend <name>', "what computes; `retort doctor` lists them (default: a run's own, else auto)")
     .action(
-      run(async (terminal, path: string, options: { split: 'train' | 'validation' | 'test' }) =>
+      run(async (terminal, path: string | undefined, options: EvalOptions) =>
         (await import('./commands/eval.js')).evaluate(path, options, terminal),
       ),
     );
@@ -296,16 +330,22 @@ Examples:
     );
 
   command(
-    'list [kind]',
+    'list [kind] [part]',
     'list the parts a manifest can use, their options and defaults',
     `
+Options of options are named by their path: stage2.anneal.to is "to" in "anneal" in "stage2". An option whose
+type is a kind of part, such as optimizer, takes the name of one, or { use: NAME, … } with options of its own.
+
 Examples:
   $ retort list                 every part, one line each
   $ retort list loss            losses with their options
+  $ retort list trainer kdrl    one part
   $ retort list agent --json
 `,
   ).action(
-    run(async (terminal, kind: string | undefined) => (await import('./commands/list.js')).list(kind, terminal)),
+    run(async (terminal, kind: string | undefined, part: string | undefined) =>
+      (await import('./commands/list.js')).list(kind, part, terminal),
+    ),
   );
 
   command(

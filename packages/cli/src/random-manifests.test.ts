@@ -111,7 +111,13 @@ const awkward = [
 ];
 const texts = fc
   .oneof(fc.string({ unit: 'grapheme', maxLength: 12 }), fc.constantFrom(...awkward))
-  .filter((text) => !text.includes('${'));
+  .filter(namesNoVariable);
+
+const textsOfForm = (pattern: RegExp) => fc.stringMatching(pattern).filter(namesNoVariable);
+
+function namesNoVariable(text: string): boolean {
+  return !text.includes('${');
+}
 
 /** References this deep have no others in them, where they can do without. */
 const DEEPEST = 3;
@@ -132,7 +138,7 @@ function withoutRefinements(schema: z.ZodType, depth: number): Value {
   if (schema instanceof z.ZodNumber) return numbersOf(boundsOf(schema));
   if (schema instanceof z.ZodString) {
     const { pattern } = boundsOf(schema);
-    return pattern ? fc.stringMatching(pattern) : texts;
+    return pattern ? textsOfForm(pattern) : texts;
   }
   if (schema instanceof z.ZodBoolean) return fc.boolean();
   if (schema instanceof z.ZodEnum) return fc.constantFrom(...schema.options);
@@ -161,6 +167,9 @@ interface Json extends Omit<Bounds, 'pattern'> {
   anyOf?: Json[];
   oneOf?: Json[];
   prefixItems?: Json[];
+  items?: Json;
+  minItems?: number;
+  pattern?: string;
   properties?: Record<string, Json>;
   required?: string[];
 }
@@ -176,13 +185,24 @@ function valuesOfJson(json: Json): Value {
     const values = Object.fromEntries(Object.entries(json.properties).map(([key, item]) => [key, valuesOfJson(item)]));
     return fc.record(values, { requiredKeys: json.required ?? [], noNullPrototype: true });
   }
+  if (json.type === 'array' && json.items) {
+    const { minItems = 0 } = json;
+    return fc.array(valuesOfJson(json.items), { minLength: minItems, maxLength: minItems + 3 });
+  }
+  if (json.type === 'string') return json.pattern ? textsOfForm(new RegExp(json.pattern)) : texts;
   if (json.type === 'boolean') return fc.boolean();
   if (json.type === 'integer') return numbersOf({ ...json, isInteger: true });
   if (json.type === 'number') return numbersOf(json);
   throw new Error(`this test knows no values of ${JSON.stringify(json)}: teach it`);
 }
 
-function numbersOf({ isInteger, minimum, maximum, exclusiveMinimum, exclusiveMaximum }: Bounds): Value {
+function numbersOf({
+  isInteger,
+  minimum,
+  maximum,
+  exclusiveMinimum,
+  exclusiveMaximum,
+}: Omit<Bounds, 'pattern'>): Value {
   if (isInteger) {
     const low = Math.max(minimum ?? Number.MIN_SAFE_INTEGER, (exclusiveMinimum ?? -Infinity) + 1);
     const high = Math.min(maximum ?? Number.MAX_SAFE_INTEGER, (exclusiveMaximum ?? Infinity) - 1);
@@ -584,6 +604,32 @@ describe('a setting', () => {
     `seed=${'['.repeat(2e4)}`,
     'seed=${RETORT_THAT_NOBODY_SETS}',
   ];
+
+  it('reaches parts inside objects and lists, by name or whole', () => {
+    const manifest = stringify({
+      ...{ name: 'a', dataset: 'scenes', student: 'small-cnn', losses: [{ id: 'task', use: 'cross-entropy' }] },
+      trainer: { use: 'kdrl', stage2: { rewards: ['confidence', { use: 'cluster-cosine', weight: 0.2 }] } },
+    });
+    const stage2 = (...set: string[]) => {
+      const { options } = load(manifest, set).trainer as { options: Tree };
+      return options.stage2;
+    };
+    expect(stage2()).toMatchObject({ algorithm: { use: 'reinforce' } });
+    expect(stage2('trainer.stage2.algorithm=ppo', 'trainer.stage2.algorithm.clip=0.1')).toMatchObject({
+      algorithm: { kind: 'objective', use: 'ppo', options: { clip: 0.1 }, path: 'trainer.stage2.algorithm' },
+    });
+    expect(stage2('trainer.stage2.optimizer=sgd', 'trainer.stage2.anneal.to=0.3')).toMatchObject({
+      optimizer: { use: 'sgd' },
+      anneal: { to: 0.3 },
+    });
+    expect(stage2('trainer.stage2.rewards.0.weight=0.9', 'trainer.stage2.rewards.1=sharpening')).toMatchObject({
+      rewards: [
+        { use: 'confidence', keys: { weight: 0.9 }, path: 'trainer.stage2.rewards[0]' },
+        { use: 'sharpening', keys: { weight: 0.5 }, path: 'trainer.stage2.rewards[1]' },
+      ],
+    });
+    expect(stage2('trainer.stage2.rewards=[]')).toMatchObject({ rewards: [] });
+  });
 
   it.each(settings.map((setting) => [setting.slice(0, 40), setting]))('%s is refused', (_, setting) => {
     expect(refusal(stringify(good), [setting])).toBeInstanceOf(InputError);

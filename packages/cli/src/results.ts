@@ -2,7 +2,7 @@ import type { MetricValue } from '@retort/core';
 import { metricText, table } from './text.js';
 
 /** Final numbers: a row for each metric that is one number, a column for each student, the test split first. */
-export function resultsTable(results: Record<string, Record<string, MetricValue>>): string {
+export function resultsTable(results: Record<string, Record<string, MetricValue>>, head = 'student'): string {
   const students = Object.keys(results);
   const names = [...new Set(students.flatMap((student) => Object.keys(results[student])))].filter((name) =>
     students.some((student) => typeof results[student][name] === 'number'),
@@ -14,7 +14,7 @@ export function resultsTable(results: Record<string, Record<string, MetricValue>
     .sort((a, b) => rank(a) - rank(b))
     .map((name) => [name, ...students.map((student) => text(name, results[student][name]))]);
   return table(
-    ['student', ...students],
+    [head, ...students],
     rows,
     students.map((_, i) => i + 1),
   );

@@ -4,10 +4,10 @@ import { InputError, RunError } from '@retort/core';
 import { type Embedder, openStudent, openTeacher } from '../embedders.js';
 import { type EmbeddingWriter, openEmbeddingFile } from '../embedding-file.js';
 import { decodeImage, imageFiles } from '../image-files.js';
+import { createImageProgress } from '../image-progress.js';
 import { INTERRUPTED, interruptible } from '../interrupt.js';
-import { createBar } from '../progress.js';
 import type { Terminal } from '../terminal.js';
-import { count, duration } from '../text.js';
+import { count } from '../text.js';
 
 export interface EmbedOptions {
   student?: string;
@@ -20,7 +20,6 @@ export interface EmbedOptions {
 }
 
 const BATCH = 64;
-const SECONDS_BETWEEN_LINES = 15;
 const extensions = ['.npy', '.parquet'];
 
 export async function embed(folder: string, options: EmbedOptions, terminal: Terminal): Promise<number> {
@@ -98,7 +97,7 @@ async function embedAll(
     pixels.catch(() => undefined);
     return pixels;
   };
-  const progress = createEmbedProgress(writer.rows, images.length, terminal);
+  const progress = createImageProgress(writer.rows, images.length, terminal);
   try {
     let next = read(writer.rows);
     while (writer.rows < images.length) {
@@ -140,26 +139,6 @@ function unitRows(values: Float32Array, columns: number): Float32Array {
     if (length > 0) for (let i = start; i < start + columns; i++) unit[i] = values[i] / length;
   }
   return unit;
-}
-
-/** A bar in a terminal, else a line now and then. */
-function createEmbedProgress(done: number, total: number, { quiet }: Terminal) {
-  const began = performance.now();
-  let lastLine = began;
-  const bar = !quiet && process.stderr.isTTY ? createBar(process.stderr) : undefined;
-  bar?.start(total, done);
-  return {
-    update(now: number) {
-      const seconds = (performance.now() - began) / 1000;
-      const speed = (now - done) / seconds;
-      const text = `${count(speed)} images/s, ETA ${duration((total - now) / speed)}`;
-      bar?.update(now, `${count(now)} of ${count(total)}`, text);
-      if (bar || quiet || now === total || performance.now() - lastLine < SECONDS_BETWEEN_LINES * 1000) return;
-      lastLine = performance.now();
-      process.stderr.write(`  ${count(now)} of ${count(total)} images, ${text}\n`);
-    },
-    stop: () => bar?.stop(),
-  };
 }
 
 function checkFile(file: string, images: readonly string[], overwrite = false): void {

@@ -8,6 +8,11 @@ import { table } from '../text.js';
 const files = [
   { from: 'manifests/starter/teacher.yaml', to: 'teacher.yaml', what: 'trains a teacher' },
   { from: 'manifests/starter/manifest.yaml', to: 'manifest.yaml', what: 'distills a student from two of them' },
+  {
+    from: 'manifests/starter/two-stages.yaml',
+    to: 'two-stages.yaml',
+    what: 'distills one from the first in two stages, the second with rewards (KDRL)',
+  },
   { from: 'manifest.schema.json', to: 'manifest.schema.json', what: 'for completion in editors' },
 ];
 
@@ -32,6 +37,7 @@ export async function init(folder: string, terminal: Terminal): Promise<number> 
       '  retort train teacher.yaml',
       '  retort train teacher.yaml --set name=teacher-2 --set seed=2',
       '  retort train manifest.yaml',
+      '  retort train two-stages.yaml',
     ].join('\n'),
   );
   return 0;

@@ -11,16 +11,21 @@ import { plugins } from '../plugins.js';
 import type { Terminal } from '../terminal.js';
 import { table, wrap } from '../text.js';
 
-export async function list(kind: string | undefined, terminal: Terminal): Promise<number> {
+export async function list(kind: string | undefined, name: string | undefined, terminal: Terminal): Promise<number> {
   const registry = createRegistry(plugins);
   const kinds = registry.kinds();
   if (kind !== undefined && !kinds.includes(kind as PartKind)) {
     throw new InputError(`there is no kind of part called "${kind}"`, { hints: [nearestHint(kind, kinds)] });
   }
   const chosen = kind === undefined ? kinds : [kind as PartKind];
+  if (name !== undefined && !registry.has(kind as PartKind, name)) {
+    const names = registry.list(kind as PartKind).map(({ part }) => part.name);
+    throw new InputError(`no ${kind} is called "${name}"`, { hints: [nearestHint(name, names)] });
+  }
+  const partsOf = (one: PartKind) => registry.list(one).filter(({ part }) => name === undefined || part.name === name);
   if (terminal.json) {
     const parts = chosen.flatMap((one) =>
-      registry.list(one).map(({ part, plugin }) => ({
+      partsOf(one).map(({ part, plugin }) => ({
         kind: one,
         name: part.name,
         package: plugin,
@@ -39,8 +44,7 @@ export async function list(kind: string | undefined, terminal: Terminal): Promis
   } else {
     const width = Math.min(process.stdout.columns ?? 100, 120);
     terminal.print(
-      registry
-        .list(kind as PartKind)
+      partsOf(kind as PartKind)
         .map(({ part, plugin }) => partText(part, plugin, width))
         .join('\n\n'),
     );

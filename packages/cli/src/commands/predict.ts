@@ -1,9 +1,8 @@
-import { readdirSync, statSync } from 'node:fs';
-import { extname, join, relative } from 'node:path';
+import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
-import { createRegistry, InputError, messageOf, readInputFile, resolvePart, startBackend, z } from '@retort/core';
+import { createRegistry, InputError, resolvePart, startBackend, z } from '@retort/core';
 import { compile, loadLayersModel } from '@retort/nn';
-import sharp from 'sharp';
+import { decodeImage, imageFiles } from '../image-files.js';
 import { plugins } from '../plugins.js';
 import { findStudent } from '../student-folder.js';
 import type { Terminal } from '../terminal.js';
@@ -22,7 +21,6 @@ const savedStudent = z.looseObject({
   outputs: z.array(z.string()).refine((names) => names.includes('logits')),
 });
 
-const extensions = ['.jpg', '.jpeg', '.png', '.webp'];
 const BATCH = 64;
 
 export async function predict(
@@ -30,7 +28,7 @@ export async function predict(
   { student, csv, backend }: { student: string; csv?: boolean; backend: string },
   terminal: Terminal,
 ): Promise<number> {
-  const files = imagesIn(folder);
+  const files = imageFiles(folder);
   const model = join(findStudent(student).student, 'model.json');
   const registry = createRegistry(plugins);
   await startBackend(registry, resolvePart(registry, 'backend', backend), () => undefined);
@@ -53,22 +51,16 @@ export async function predict(
   return 0;
 }
 
-/** Image files below a folder, in order, relative to it. */
-function imagesIn(folder: string): string[] {
-  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw new InputError(`no such folder: ${folder}`);
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && extensions.includes(extname(entry.name).toLowerCase()))
-    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
-    .sort();
-  if (files.length === 0) throw new InputError(`${folder} holds no images (${extensions.join(', ')})`);
-  return files;
-}
-
 async function classify(modelFile: string, folder: string, files: string[]): Promise<Prediction[]> {
   const { model, metadata } = await loadLayersModel(modelFile);
   const saved = savedStudent.safeParse(metadata);
   if (!saved.success) {
-    throw new InputError(`${modelFile} was not saved by a run: its metadata lacks class names or output names`);
+    throw new InputError(`${modelFile} names no classes, or no logits among its outputs`, {
+      hints: [
+        'a student that a run saved for a data set with classes names both',
+        'one of two encoders compares images with texts: retort embed, retort eval',
+      ],
+    });
   }
   const { classes, outputs } = saved.data;
   const [, height, width] = model.inputs[0].shape as number[];
@@ -82,7 +74,7 @@ async function classify(modelFile: string, folder: string, files: string[]): Pro
   );
   for (let first = 0; first < files.length; first += BATCH) {
     const group = files.slice(first, first + BATCH);
-    const pixels = await Promise.all(group.map((file) => decode(join(folder, file), height, width)));
+    const pixels = await Promise.all(group.map((file) => decodeImage(join(folder, file), height, width)));
     const image = tf.tensor4d(concatenate(pixels), [group.length, height, width, 3]);
     const { probabilities } = classifyImages({ image });
     image.dispose();
@@ -98,22 +90,6 @@ async function classify(modelFile: string, folder: string, files: string[]): Pro
   }
   model.dispose();
   return predictions;
-}
-
-/** [height, width, 3] bytes as `image-folder` decodes them: upright, scaled to cover, center kept. */
-async function decode(file: string, height: number, width: number): Promise<Uint8Array> {
-  const bytes = await readInputFile(file);
-  try {
-    return await sharp(bytes)
-      .autoOrient()
-      .resize(width, height, { fit: 'cover' })
-      .flatten()
-      .toColourspace('srgb')
-      .raw()
-      .toBuffer();
-  } catch (error) {
-    throw new InputError(`cannot decode the image ${file}: ${messageOf(error)}`, { cause: error });
-  }
 }
 
 function concatenate(parts: Uint8Array[]): Float32Array {
