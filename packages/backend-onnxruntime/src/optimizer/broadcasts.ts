@@ -50,6 +50,14 @@ function operate(rewriter: Rewriter, op: string, a: Value, b: Value, shape: read
     const product = scaled(rewriter, b);
     if (product) return times(rewriter, product.large, small(rewriter, op, product.row, left), shape);
   }
+  if (op === 'Mul' && !left && !right) {
+    // (r x) (s y), with numbers r and s, is one pass less as (r s) (x y).
+    const [p, q] = [scaled(rewriter, a), scaled(rewriter, b)];
+    if (p?.row.shape.length === 0 && q?.row.shape.length === 0) {
+      const product = operate(rewriter, op, p.large, q.large, shape);
+      return operate(rewriter, op, product, small(rewriter, op, p.row, q.row), shape);
+    }
+  }
   const operands = [left ?? a, right ?? b];
   if (op === 'Add' || op === 'Mul') {
     // One order, so that a · b and b · a are one node; the large one first.

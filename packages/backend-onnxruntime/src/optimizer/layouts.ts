@@ -1,6 +1,7 @@
 import type { RecordedNode, Value } from '../recording.js';
 import { blockedConvolution } from './blocked-convolution.js';
 import { producer, type Rewriter, sameShape, sizeOf } from './rewriter.js';
+import { transposedProduct } from './transposed-products.js';
 
 const arithmetic = new Set(['Add', 'Sub', 'Mul', 'Div']);
 const elementwise = new Set(['Relu', 'Clip', 'LeakyRelu', 'Elu', 'Sigmoid']);
@@ -19,7 +20,10 @@ export function betterLayout(
   if (node.op === 'Reshape') return rewriter.reshape(inputs[0]!, node.outputs[0].shape);
   if (node.op === 'Conv' && block > 0) return blockedConvolution(rewriter, node, inputs, block);
   if (arithmetic.has(node.op)) return onLongRows(rewriter, node, inputs as readonly Value[]);
-  if (node.op === 'MatMul') return sumOfLongRows(rewriter, node, inputs as readonly Value[]);
+  if (node.op === 'MatMul') {
+    const matrices = inputs as readonly Value[];
+    return sumOfLongRows(rewriter, node, matrices) ?? transposedProduct(rewriter, node, matrices);
+  }
   if (elementwise.has(node.op)) return beforeTranspose(rewriter, node, inputs as readonly Value[]);
   return undefined;
 }

@@ -1,30 +1,10 @@
 import * as tf from '@tensorflow/tfjs';
-import type { OnnxRuntimeBackend } from '../backend.js';
-import type { NumberedGraph } from '../recording.js';
-import { expectAsCpu, gradients, noise, useOnnxRuntime } from '../test-support/against-cpu.js';
-import { optimizeGraph } from './optimize-graph.js';
+import { expectAsCpu, gradients, useOnnxRuntime } from '../test-support/against-cpu.js';
+import { operators } from '../test-support/operators.js';
 
-const block = 16;
 const blocked = 'com.microsoft.nchwc.Conv';
 
 beforeAll(useOnnxRuntime);
-
-/** Operators of what `body` records for variables of these shapes, before and after. */
-function operators(
-  shapes: number[][],
-  body: (...inputs: tf.Variable[]) => tf.Tensor | tf.Tensor[],
-): Record<'before' | 'after', (op: string) => number> & { graph: NumberedGraph } {
-  const backend = tf.backend() as OnnxRuntimeBackend;
-  backend.flush();
-  const variables = shapes.map((shape, i) => tf.tidy(() => tf.variable(tf.tensor(noise(shape, i), shape))));
-  const outputs = tf.tidy(() => body(...variables));
-  const values = [outputs].flat().map((tensor) => backend.value(tensor));
-  const before = backend.pendingGraph(values, () => false);
-  const after = optimizeGraph(before, block);
-  tf.dispose([outputs, variables]);
-  const count = (graph: NumberedGraph) => (op: string) => graph.nodes.filter((node) => node.op === op).length;
-  return { before: count(before), after: count(after), graph: after };
-}
 
 const convolution =
   (strides: number | [number, number] = 1, pad: 'same' | 'valid' | tf.backend_util.ExplicitPadding = 'same') =>

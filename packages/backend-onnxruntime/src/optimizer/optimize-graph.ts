@@ -1,5 +1,6 @@
 import { neededNodes, type NumberedGraph, type RecordedNode, type Value } from '../recording.js';
 import { keepSmall } from './broadcasts.js';
+import { gate } from './gates.js';
 import { betterLayout } from './layouts.js';
 import { Rewriter } from './rewriter.js';
 
@@ -12,9 +13,12 @@ import { Rewriter } from './rewriter.js';
 export function optimizeGraph(graph: NumberedGraph, block: number): NumberedGraph {
   const frozen = new Set(graph.constants.map(({ value }) => value));
   const uses = countUses(graph);
-  const small = rewrite(graph.nodes, graph.outputs, frozen, (rewriter, node, inputs) =>
-    keepSmall(rewriter, node, inputs as readonly Value[], (value) => uses.get(value) === 1),
-  );
+  const isUsedOnce = (value: Value) => uses.get(value) === 1;
+  const numberOf = numbersOf(graph);
+  const small = rewrite(graph.nodes, graph.outputs, frozen, (rewriter, node, inputs) => {
+    const values = inputs as readonly Value[];
+    return gate(rewriter, node, values, numberOf, isUsedOnce) ?? keepSmall(rewriter, node, values, isUsedOnce);
+  });
   const laidOut = rewrite(small.nodes, small.outputs, frozen, (rewriter, node, inputs) =>
     betterLayout(rewriter, node, inputs, block),
   );
@@ -28,6 +32,17 @@ function countUses({ nodes, outputs }: NumberedGraph): Map<Value, number> {
   for (const { inputs } of nodes) inputs.forEach(count);
   outputs.forEach(count);
   return uses;
+}
+
+/** Tells the float32 number of a constant that is a single one. */
+function numbersOf({ constants }: NumberedGraph): (value: Value) => number | undefined {
+  const data = new Map(constants.map((constant) => [constant.value, constant.data]));
+  return (value) => {
+    const bytes = data.get(value);
+    return value.type === 'float32' && bytes?.byteLength === 4
+      ? new DataView(bytes.buffer, bytes.byteOffset).getFloat32(0, true)
+      : undefined;
+  };
 }
 
 type Rule = (rewriter: Rewriter, node: RecordedNode, inputs: readonly (Value | undefined)[]) => Value | undefined;
