@@ -36,6 +36,7 @@ trainer:
       - { use: cluster-cosine, weight: 0.5 }
 losses:
   - { id: task, use: cross-entropy }
+metrics: [top-1]
 `;
 
 function write(file: string, text: string): void {
@@ -280,6 +281,15 @@ describe('a run', () => {
       code: 0,
       stdout: 'both.html\n',
     });
+  });
+
+  it('of two stages is validated with the options of each', async () => {
+    write('kdrl.yaml', kdrl);
+    const { code, stdout } = await retort(['validate', 'kdrl.yaml', '--set', 'trainer.stage2.rewards=[]']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/trainer +kdrl +stage1\.epochs: 20, stage1\.optimizer: adamw, stage1\.schedule: cosine/);
+    expect(stdout.replace(/\s+/g, ' ')).toContain('stage2.algorithm: ppo, stage2.rewards: [], stage2.gradient: score,');
+    rmSync(join(folder, 'kdrl.yaml'));
   });
 
   it('is put on the backend that is asked for, with its options', async () => {

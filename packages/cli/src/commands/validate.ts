@@ -1,4 +1,4 @@
-import { composeRun, type PartReference } from '@retort/core';
+import { composeRun, isReference, type PartReference } from '@retort/core';
 import { plugins } from '../plugins.js';
 import type { Terminal } from '../terminal.js';
 import { bytes, count, duration, plural, table, wrap } from '../text.js';
@@ -67,15 +67,28 @@ function partRows(section: string, part: PartReference, width: number): string[]
   return wrap(optionsText(part), width).map((line, i) => (i === 0 ? [section, part.use, line] : ['', '', line]));
 }
 
-/** A part's options as they are, defaults filled in; parts inside it by their names. */
+/** A part's options as they are, defaults filled in, those of options by their path; parts inside it by their names. */
 function optionsText({ options, keys }: PartReference): string {
   const { id: _, ...others } = keys;
-  return Object.entries({ ...others, ...options })
-    .flatMap(([key, value]) => (value === undefined ? [] : [`${key}: ${valueText(value)}`]))
-    .join(', ');
+  return optionTexts({ ...others, ...options }, '').join(', ');
+}
+
+function optionTexts(options: object, prefix: string): string[] {
+  return Object.entries(options).flatMap(([key, value]: [string, unknown]) => {
+    if (value === undefined) return [];
+    const isGroup = isObject(value) && !Array.isArray(value) && !isReference(value);
+    return isGroup ? optionTexts(value, `${prefix}${key}.`) : [`${prefix}${key}: ${valueText(value)}`];
+  });
 }
 
 function valueText(value: unknown): string {
-  if (typeof value === 'object' && value !== null && 'use' in value) return String(value.use);
+  if (isObject(value) && isReference(value)) return value.use;
+  if (Array.isArray(value) && value.some((item) => isObject(item) && isReference(item))) {
+    return `[${value.map(valueText).join(', ')}]`;
+  }
   return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
 }
