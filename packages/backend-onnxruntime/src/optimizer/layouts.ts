@@ -1,5 +1,6 @@
 import type { RecordedNode, Value } from '../recording.js';
 import { blockedConvolution } from './blocked-convolution.js';
+import { patchConvolution } from './patch-convolution.js';
 import { producer, type Rewriter, sameShape, sizeOf } from './rewriter.js';
 import { transposedProduct } from './transposed-products.js';
 
@@ -18,7 +19,10 @@ export function betterLayout(
 ): Value | undefined {
   if (node.op === 'Transpose') return rewriter.transpose(inputs[0]!, node.attributes.perm as readonly number[]);
   if (node.op === 'Reshape') return rewriter.reshape(inputs[0]!, node.outputs[0].shape);
-  if (node.op === 'Conv' && block > 0) return blockedConvolution(rewriter, node, inputs, block);
+  if (node.op === 'Conv') {
+    const product = patchConvolution(rewriter, node, inputs);
+    return product ?? (block > 0 ? blockedConvolution(rewriter, node, inputs, block) : undefined);
+  }
   if (arithmetic.has(node.op)) return onLongRows(rewriter, node, inputs as readonly Value[]);
   if (node.op === 'MatMul') {
     const matrices = inputs as readonly Value[];
