@@ -32,6 +32,7 @@ metrics: [grounding]
 `;
 const teachers = `teachers:
   - { id: first, use: run, path: runs/tiny }
+  - { id: dual, use: run, path: runs/clip }
   - { id: spoiled, use: noisy, of: { use: run, path: runs/tiny } }
 `;
 
@@ -212,6 +213,10 @@ describe('retort eval', () => {
     expect(own.values['top-1']).toBe(best['test/top-1']);
     const other = await ask(undefined, { teacher: 'taught.yaml#first', data: 'tiny.yaml', metrics: ['top-1'] });
     expect(other.values).toEqual({ 'top-1': best['test/top-1'] });
+    const [data, set] = ['clip.yaml', ['dataset.task=classification']];
+    const dual = await ask(undefined, { teacher: 'taught.yaml#dual', data, set });
+    expect(dual.tasks).toEqual(['zero-shot classification']);
+    expect(dual.values).toEqual((await ask('runs/clip', { data, set })).values);
     const spoiled = await ask(undefined, { teacher: 'taught.yaml#spoiled' });
     expect(spoiled.values.nll).not.toBeCloseTo(best['test/nll'], 2);
   });
