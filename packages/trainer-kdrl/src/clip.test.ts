@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Batch, type Dataset, Registry, resolvePart, type RunEvent, Seeds } from '@retort/core';
 import { loadLayersModel, toTensor } from '@retort/nn';
+import { held } from '@retort-tools/testing';
 import * as tf from '@tensorflow/tfjs';
 import { plugins, runQuietly } from './test-support/compose.js';
 import { dot, rowsOf, unit } from './test-support/planted.js';
@@ -193,7 +194,9 @@ describe.each(Object.keys(tasks) as Task[])('a student of two encoders, %s', (na
 
   it('goes through stage 2 with every reward that has a derivative', async () => {
     const rewards = ['negative-entropy', 'sharpening', 'confidence', 'cluster-cosine', 'cluster-soft-assignment'];
+    const before = held();
     const { status } = await branch({ rewards, gradient: 'pathwise' }, { centers: { clusters: 4 } });
     expect(status).toBe('finished');
+    expect(held()).toEqual(before);
   }, 120_000);
 });

@@ -15,7 +15,14 @@ function meanOverTaps(path: string, of: (feature: tf.Tensor2D, decision: Decisio
     differentiable: true,
     reward: (decision) =>
       tf.tidy(() => {
-        if (decision.featureActions.length === 0) throw new InputError(`${path}: this reward needs auxiliary taps`);
+        if (decision.featureActions.length === 0) {
+          throw new InputError(`${path}: this reward needs auxiliary taps`, {
+            hints: [
+              'they lie on the student where there is a teacher that gives an embedding',
+              'list rewards of classes alone, or set stage2.epochs to 0 for distillation without rewards',
+            ],
+          });
+        }
         const taps = decision.featureActions.map((feature) => of(feature, decision));
         return tf.addN(taps).div<tf.Tensor1D>(taps.length);
       }),

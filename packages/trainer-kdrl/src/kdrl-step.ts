@@ -317,12 +317,17 @@ function valuesOf({ terms }: KdrlRun, values: tf.Scalar[], aux: tf.Scalar | unde
   };
 }
 
-/** Entropy of the student's belief, nats, and how often it was right, where that is known. */
+/** Entropy of the student's belief, nats; of how many images it is known what is right, and of how many of these it was. */
 function beliefValues({ candidates }: KdrlRun, { logits }: NetworkOutput, batch: BatchTensors): TensorMap {
   const logProbability = tf.logSoftmax(logits!);
   const entropy = logProbability.exp().mul(logProbability).sum(1).mean().neg();
   const right = rightCandidates(candidates, batch);
-  return { entropy, ...(right && { correct: logits!.argMax(1).equal(right).sum().cast('float32') }) };
+  if (!right) return { entropy };
+  return {
+    entropy,
+    correct: logits!.argMax(1).equal(right).cast('float32').sum(),
+    known: right.greaterEqual(0).cast('float32').sum(),
+  };
 }
 
 /** What has to be finite, in the order of {@link watchedNames}. */
@@ -343,8 +348,9 @@ export function watchedNames({ terms, taps, teacher, options }: LogParts, hasRew
 type LogParts = Pick<KdrlRun, 'terms' | 'taps' | 'teacher' | 'options'>;
 
 function loggedValues(aux: TensorMap, batch: BatchTensors) {
-  const { correct, ...values } = Object.fromEntries(
+  const { correct, known, ...values } = Object.fromEntries(
     Object.entries(aux).filter(([key]) => !key.startsWith('experience/')),
   ) as Record<string, tf.Scalar>;
-  return { ...values, ...(correct && { 'train-accuracy': { sum: correct, count: batch.size } }) };
+  const share = (sum: tf.Scalar) => ({ sum, count: batch.size });
+  return { ...values, ...(correct && { correct: share(correct), known: share(known) }) };
 }

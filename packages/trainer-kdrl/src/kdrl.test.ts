@@ -86,6 +86,27 @@ it.each([
   120_000,
 );
 
+it('learns from few labels, and counts how often it is right among them', async () => {
+  const { events } = await runQuietly(
+    tinyManifest(join(home, 'few'), {
+      ...withTeacher(teacher),
+      dataset: { use: 'scenes', classes: 3, size: 16, train: 180, batchSize: 16, validation: 0.1, labelled: 0.1 },
+      losses: [
+        { id: 'task', use: 'cross-entropy' },
+        { id: 'nd', use: 'nd' },
+      ],
+      stage1: { epochs: 3, optimizer: { use: 'adamw', learningRate: 0.01 } },
+      stage2: { epochs: 1, rewards: ['correct-gated', 'cluster-cosine'] },
+      trainer: { centers: { from: 'class-means' } },
+    }),
+  );
+  const steps = events.filter(({ type }) => type === 'step') as Extract<RunEvent, { type: 'step' }>[];
+  const accuracies = steps.flatMap(({ values }) => values['train-accuracy'] ?? []);
+  // A tenth are labelled: as a share of all images it could not be more than that on the whole.
+  expect(accuracies.reduce((a, b) => a + b, 0) / accuracies.length).toBeGreaterThan(0.2);
+  expect(steps[0].values['loss/nd']).toBeGreaterThan(0);
+}, 120_000);
+
 it.each([
   ['stage 1', 5, {}],
   ['stage 2, recomputing centers', 14, { centers: { recompute: 'per-epoch' } }],
@@ -117,6 +138,7 @@ it.each([
   [{ trainer: { from: '/nowhere' } }, 'no such file: /nowhere/stage1.safetensors'],
   [{ trainer: { select: 'R@1' } }, 'no metric gives "R@1"'],
   [{ metrics: ['retrieval'] }, 'which the student does not give'],
+  [{ teachers: [], losses: [{ id: 'kd', use: 'kd' }] }, 'none of them can be computed without a teacher'],
   [{ stage1: { epochs: 0 } }, 'both stages have no epochs'],
 ])('refuses %j before anything is written', async (sections, message) => {
   const folder = join(home, 'refused');

@@ -99,6 +99,11 @@ async function composeKdrl(options: KdrlOptions, context: TrainerContext): Promi
         )
       : undefined;
   if (taps) scope.own(taps);
+  if (terms.length === 0 && (taps === undefined || options.aux.weight === 0)) {
+    throw new InputError('losses: none of them can be computed without a teacher', {
+      hints: ['list a task loss, such as cross-entropy, or a teacher'],
+    });
+  }
   const { trainable, frozen } = withTaps(
     trainableParameters(student, terms, teacher ? [teacher.id] : []),
     taps?.variables ?? {},
@@ -135,7 +140,7 @@ async function composeKdrl(options: KdrlOptions, context: TrainerContext): Promi
       [
         ...watched,
         'entropy',
-        ...(knowsRight ? ['train-accuracy'] : []),
+        ...(knowsRight ? ['correct', 'known'] : []),
         ...(i === 1 ? ['lambda'] : []),
         ...(hasRewards ? rewards.map((name) => `reward/${name}`) : []),
       ],

@@ -35,13 +35,13 @@ describe('the file of stage 1', () => {
   });
 
   it.each([
-    [{ 'student/kernel': [3, 2] }, '"student/kernel" is [2, 3], here it is [3, 2]'],
-    [{ 'student/other': [2] }, '"student/other" is not in it, here it is [2]'],
-    [{ 'aux/block1/bias': [4] }, '"aux/block1/bias" is [2], here it is [4]'],
-  ])('is refused by another student, %j', async (keys, message) => {
+    [{ 'student/kernel': [3, 2] }, 'student: "student/kernel" is [2, 3], here it is [3, 2]'],
+    [{ 'student/other': [2] }, 'student: "student/other" is not in it, here it is [2]'],
+    [{ 'aux/block1/bias': [4] }, 'teacher, or was made with other losses: "aux/block1/bias" is [2], here it is [4]'],
+  ])('is refused by another student or teacher, %j', async (keys, message) => {
     const own = variables(keys);
     await expect(loadStageOne(file, own, 'trainer.from')).rejects.toThrow(
-      expect.objectContaining({ message: `${file} is of another student: ${message}`, exitCode: 2 }),
+      expect.objectContaining({ message: `${file} is of another ${message}`, exitCode: 2 }),
     );
     tf.dispose(own);
   });

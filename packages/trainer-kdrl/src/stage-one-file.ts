@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { decodeSafetensors, encodeSafetensors, InputError, messageOf, readInputFile, writeWhole } from '@retort/core';
 import { saveVariables, toTensor } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
@@ -14,13 +15,19 @@ export async function saveStageOne(path: string, variables: Record<string, tf.Va
  * Gives a run what the stage 1 of another has trained.
  *
  * @returns what the file does not have: taps and adapters that are this run's only
- * @throws InputError naming the file when it is missing, damaged or of another student
+ * @throws InputError naming the file when it is missing, damaged, or of another student or teacher
  */
 export async function loadStageOne(
   path: string,
   variables: Record<string, tf.Variable>,
   where: string,
 ): Promise<string[]> {
+  if (!existsSync(path)) {
+    throw new InputError(`no such file: ${path}`, {
+      hints: ['a run writes it when its stage 1 ends', 'name the folder of the run, not of its student'],
+      where,
+    });
+  }
   const bytes = await readInputFile(path, { where });
   let tensors: ReturnType<typeof decodeSafetensors>['tensors'];
   try {
@@ -34,7 +41,7 @@ export async function loadStageOne(
     if (!value && !key.startsWith('student/')) lacking.push(key);
     else if (value?.shape.join() !== variable.shape.join()) {
       throw new InputError(
-        `${path} is of another student: "${key}" is ${value ? `[${value.shape.join(', ')}]` : 'not in it'}, here it is [${variable.shape.join(', ')}]`,
+        `${path} is of another ${key.startsWith('student/') ? 'student' : 'teacher, or was made with other losses'}: "${key}" is ${value ? `[${value.shape.join(', ')}]` : 'not in it'}, here it is [${variable.shape.join(', ')}]`,
         { where },
       );
     } else tf.tidy(() => variable.assign(toTensor(value)));

@@ -54,7 +54,7 @@ export function trainingLoop(
     async readSteps() {
       for (const [i, { log }] of stages.entries()) {
         const values = await log.read();
-        if (values) return { ...values, stage: i + 1 };
+        if (values) return { ...withAccuracy(values), stage: i + 1 };
       }
       return undefined;
     },
@@ -93,6 +93,11 @@ export function trainingLoop(
     load: (saved) => loadState(run, saved),
     drain: () => feed.drain(),
   };
+}
+
+/** Shares of the images that were known and got right, as the accuracy among the known. */
+function withAccuracy({ correct, known, ...values }: Record<string, number>): Record<string, number> {
+  return { ...values, ...(known > 0 && { 'train-accuracy': correct / known }) };
 }
 
 /** What the watch over collapse compares. */
