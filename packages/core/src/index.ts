@@ -7,6 +7,8 @@ export type { Batch, BatchAddress, Split } from './batch.js';
 export { Checkpoints, stateBytes } from './checkpoint.js';
 export { batchesPerEpoch } from './dataset.js';
 export type { Dataset, DatasetContext, DatasetText } from './dataset.js';
+export { observationSpace } from './environment.js';
+export type { Environment, EnvironmentContext, EnvironmentStep, ObservationSpace, Picture } from './environment.js';
 export { InputError, messageOf, RetortError, RunError } from './errors.js';
 export type { ErrorDetails } from './errors.js';
 export { isLogged } from './events.js';

@@ -3,6 +3,7 @@ import { container as rootContainer, type DependencyContainer } from 'tsyringe';
 import type { z } from 'zod';
 import type { Agent, AgentContext } from './agent.js';
 import type { Dataset, DatasetContext } from './dataset.js';
+import type { Environment, EnvironmentContext } from './environment.js';
 import { InputError, messageOf, RetortError, RunError } from './errors.js';
 import type { Loss, LossContext } from './loss.js';
 import type { Metric, MetricContext } from './metric.js';
@@ -43,6 +44,7 @@ export interface PartKinds {
   backend: { context: { registry: Registry }; instance: Backend };
   dataset: { context: DatasetContext; instance: Dataset };
   tokenizer: { context: TokenizerContext; instance: Tokenizer };
+  environment: { context: EnvironmentContext; instance: Environment };
   student: { context: StudentContext; instance: Student };
   teacher: { context: TeacherContext; instance: Teacher };
   cache: { context: CacheContext; instance: Teacher };
