@@ -1,5 +1,4 @@
 import {
-  type Batch,
   batchesPerEpoch,
   type Dataset,
   InputError,
@@ -8,7 +7,6 @@ import {
   type MetricBatch,
   type MetricValue,
   nearestHint,
-  type NetworkOutput,
   outputTensors,
   type PartReference,
   type Registry,
@@ -18,6 +16,7 @@ import {
   type Split,
   type Teacher,
 } from '@retort/core';
+import { metricBatch } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 
 /** What can be asked of a network on a data set. */
@@ -100,26 +99,6 @@ export async function evaluateNetwork(
   }
   const values = Object.assign({}, ...metrics.map((metric) => metric.result())) as Record<string, MetricValue>;
   return { tasks, images, texts, values };
-}
-
-/** What metrics read of a batch and of what a network made of it. */
-async function metricBatch(outputs: NetworkOutput, { size, targets }: Batch): Promise<MetricBatch> {
-  const numbers = async (tensor: tf.Tensor | undefined) => (await tensor?.data()) as Float32Array | undefined;
-  const { label, box, mask, imageOfText } = targets;
-  const [logits, imageEmbedding, textEmbedding, boxes] = await Promise.all(
-    [outputs.logits, outputs.imageEmbedding, outputs.textEmbedding, outputs.boxes].map(numbers),
-  );
-  return {
-    size,
-    logits,
-    label: label?.data as Int32Array | undefined,
-    imageEmbedding,
-    textEmbedding,
-    imageOfText: (imageOfText?.data as Int32Array | undefined) ?? Int32Array.from({ length: size }, (_, i) => i),
-    boxes,
-    targetBoxes: box?.data as Float32Array | undefined,
-    targetMasks: mask?.data as Uint8Array | undefined,
-  };
 }
 
 /** @throws InputError when there is none */

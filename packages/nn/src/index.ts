@@ -18,6 +18,7 @@ export type { GroupedConv2dLayerConfig } from './grouped-conv2d-layer.js';
 export { batchTensors, loadVariables, saveVariables, toHost, toTensor } from './host-tensors.js';
 export { loadLayersModel, modelWithTaps, saveLayersModel } from './layers-model-files.js';
 export type { LoadedLayersModel } from './layers-model-files.js';
+export { metricBatch } from './metric-batch.js';
 export { namedWeights } from './named-weights.js';
 export type { NamedWeights } from './named-weights.js';
 export { forward, networkOutput, subNetwork } from './network-forward.js';
