@@ -1,0 +1,3 @@
+import { describeWholeRun } from './test-support/whole-run.js';
+
+describeWholeRun('cpu');
