@@ -13,7 +13,7 @@ export interface VectorizeOptions {
 }
 
 /**
- * N copies of a simulation as an environment. Nothing is allocated by `step`.
+ * N copies of a simulation as an environment. A step writes into arrays that are there already.
  *
  * @throws InputError when the time limit or the number of copies is not a positive integer
  */
