@@ -6,7 +6,17 @@ import {
   outputTensors,
   type Split,
 } from '@retort/core';
-import { compile, forward, group, subNetwork, type TensorMap, toTensor, unitRows } from '@retort/nn';
+import {
+  compile,
+  forward,
+  group,
+  metricBatch,
+  networkOutput,
+  subNetwork,
+  type TensorMap,
+  toTensor,
+  unitRows,
+} from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { withLogits } from './candidates.js';
 import { effectiveClusters } from './collapse-watch.js';
@@ -51,26 +61,13 @@ export async function evaluateKdrl(
         ...(classTexts && { classTexts }),
       }),
     );
-    const read: Record<string, Float32Array | Int32Array> = {};
-    for (const [name, tensor] of Object.entries(outputs))
-      read[name] = (await tensor.data()) as Float32Array | Int32Array;
-    const { label, box, mask, imageOfText } = batch.targets;
-    const numbers = (name: string) => read[name] as Float32Array | undefined;
+    const { nearest, ...named } = outputs;
     const given: MetricBatch = {
-      size: batch.size,
-      logits: numbers('logits'),
-      label: label?.data as Int32Array | undefined,
-      imageEmbedding: numbers('imageEmbedding'),
-      textEmbedding: numbers('textEmbedding'),
-      imageOfText:
-        (imageOfText?.data as Int32Array | undefined) ?? Int32Array.from({ length: batch.size }, (_, i) => i),
-      boxes: numbers('boxes'),
-      targetBoxes: box?.data as Float32Array | undefined,
-      targetMasks: mask?.data as Uint8Array | undefined,
+      ...(await metricBatch(networkOutput(Object.keys(named), Object.values(named)), batch)),
       ...(answer?.logits && { teacherLogits: { [teacher!.id]: (await answer.logits.data()) as Float32Array } }),
     };
     for (const metric of metrics) metric.update(given);
-    if (counts) for (const k of read.nearest ?? []) counts[k]++;
+    if (counts) for (const k of (await (nearest as tf.Tensor | undefined)?.data()) ?? []) counts[k]++;
     tf.dispose([outputs, ...(answer ? outputTensors(answer) : [])]);
   }
   classTexts?.dispose();

@@ -74,7 +74,7 @@ it.each([
     const { results, events } = await runQuietly(
       tinyManifest(folder, {
         ...withTeacher(teacher),
-        stage1: { epochs: 0 },
+        stage1: { epochs: 0, schedule: { use: 'cosine', warmupEpochs: 1 } },
         stage2: { epochs: 1, ...stage2 },
         trainer: { from: join(home, 'both') },
       }),

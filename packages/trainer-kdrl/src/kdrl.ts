@@ -150,7 +150,8 @@ async function composeKdrl(options: KdrlOptions, context: TrainerContext): Promi
       start: i === 0 ? 0 : stage1.epochs * stepsPerEpoch,
       steps: epochs * stepsPerEpoch,
       optimizer,
-      schedule: await scope.create(schedule, { epochs: Math.max(1, epochs), stepsPerEpoch, path: schedule.path }),
+      // A stage that is left out has no warm-up to fit in.
+      schedule: epochs === 0 ? () => 0 : await scope.create(schedule, { epochs, stepsPerEpoch, path: schedule.path }),
       learningRate: made.learningRate,
       log,
     });
