@@ -13,7 +13,7 @@ import { augmentOption } from './augmentation.js';
 import { captionLayouts, readCaptions, type CaptionedImage, type PathBySplit } from './caption-files.js';
 import { imageDataset } from './image-dataset.js';
 import { decodeCovering, digestsOf, keepDecoded, missingAmong, statisticsOf } from './image-files.js';
-import { limitOption } from './options.js';
+import { cacheOption, limitOption } from './options.js';
 import { noLabelOptions, unlabelledOptions } from './unlabelled-options.js';
 
 const pathBySplit = z.union(
@@ -42,11 +42,7 @@ const options = z.strictObject({
     .positive()
     .default(64)
     .describe('Height and width that images are scaled to; what overhangs is cut off.'),
-  cacheMegabytes: z
-    .number()
-    .nonnegative()
-    .default(512)
-    .describe('Memory for decoded images; the rest is decoded again.'),
+  cacheMegabytes: cacheOption,
   tokenizer: partReference('tokenizer').prefault({ use: 'words' }).describe('Turns captions into ids.'),
   limit: limitOption,
   ...unlabelledOptions,

@@ -14,7 +14,7 @@ import {
 import { augmentOption } from './augmentation.js';
 import { imageDataset } from './image-dataset.js';
 import { decodeInside, digestsOf, fitInside, keepDecoded, missingAmong, statisticsOf } from './image-files.js';
-import { limitOption } from './options.js';
+import { cacheOption, limitOption } from './options.js';
 import { readPhrasedObjects, type PhrasedObject } from './phrase-annotations.js';
 import { splitByClass, type Sample } from './split.js';
 import { noLabelOptions, unlabelledOptions } from './unlabelled-options.js';
@@ -30,11 +30,7 @@ const options = z.strictObject({
       'Folder in it with train.txt, test.txt and, where there is a validation split, val.txt: an object number a line.',
     ),
   size: z.int().positive().default(224).describe('Height and width; images are scaled to fit, with black borders.'),
-  cacheMegabytes: z
-    .number()
-    .nonnegative()
-    .default(512)
-    .describe('Memory for decoded images; the rest is decoded again.'),
+  cacheMegabytes: cacheOption,
   tokenizer: partReference('tokenizer').prefault({ use: 'words' }).describe('Turns phrases into ids.'),
   limit: limitOption,
   ...unlabelledOptions,

@@ -4,7 +4,7 @@ import { definePart, InputError, messageOf, Seeds, sha256, z, type Dataset, type
 import { augmentOption } from './augmentation.js';
 import { imageDataset } from './image-dataset.js';
 import { decodeCovering, digestsOf, keepDecoded, statisticsOf } from './image-files.js';
-import { commonOptions, limitOption } from './options.js';
+import { cacheOption, commonOptions, limitOption } from './options.js';
 import { textOfClasses, textOptions } from './prompts.js';
 import { foldByClass, splitByClass, type Sample } from './split.js';
 
@@ -36,11 +36,7 @@ const options = z.strictObject({
         'class, by `dataSeed`. Part `fold` is the test split, the others the train split.',
     ),
   fold: z.int().nonnegative().default(0).describe('Which of the `folds` is the test split, from 0.'),
-  cacheMegabytes: z
-    .number()
-    .nonnegative()
-    .default(512)
-    .describe('Memory for decoded images; the rest is decoded again.'),
+  cacheMegabytes: cacheOption,
   limit: limitOption,
   ...textOptions,
   ...commonOptions,

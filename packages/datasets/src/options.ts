@@ -58,6 +58,13 @@ export const commonOptions = {
   without: classNumbers.describe('Class numbers left out of train and validation, for teachers that never saw them.'),
 };
 
+/** Room for images of data sets that are files. */
+export const cacheOption = z
+  .number()
+  .nonnegative()
+  .default(512)
+  .describe('Memory for decoded images; the rest is decoded again.');
+
 /** What is left of each split for a quick run. */
 export const limitOption = z
   .strictObject({

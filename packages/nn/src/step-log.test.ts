@@ -10,7 +10,7 @@ function record(log: StepLog, update: number, loss: number, correct: [number, nu
       watched: tf.tensor1d([loss]),
       gradients: { kernel: tf.tensor1d([gradient, 4]) },
       update: tf.scalar(update),
-      values: { loss: tf.scalar(loss), accuracy: { sum: tf.scalar(correct[0]), count: correct[1] } },
+      values: { loss: tf.scalar(loss), accuracy: { sum: tf.scalar(correct[0]), count: tf.scalar(correct[1]) } },
     });
     return accept.dataSync()[0] === 1;
   });
@@ -26,6 +26,13 @@ describeEachBackend('step log', () => {
     expect(record(log, 2, 4, [0, 2])).toBe(true);
     expect(await log.read()).toEqual({ loss: 3, accuracy: 0.5, 'gradient-norm': 5 });
     expect(await log.read()).toBeUndefined();
+    log.dispose();
+  });
+
+  it('leaves out what was over nothing', async () => {
+    const log = create();
+    record(log, 1, 2, [0, 0]);
+    expect(await log.read()).toEqual({ loss: 2, 'gradient-norm': 5 });
     log.dispose();
   });
 

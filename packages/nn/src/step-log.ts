@@ -10,8 +10,8 @@ export interface StepRecord {
   gradients: Record<string, tf.Tensor>;
   /** Number of the update, from 1. */
   update: tf.Scalar;
-  /** By name: a mean over the batch; or a sum, and over how many it is one. */
-  values: Record<string, tf.Scalar | { sum: tf.Scalar; count: number }>;
+  /** By name: a mean over the batch; or a sum, and over how many it is one, which may be none. */
+  values: Record<string, tf.Scalar | { sum: tf.Scalar; count: tf.Scalar }>;
 }
 
 /** Values that pile up on the device, to be read now and then. */
@@ -20,7 +20,8 @@ export interface StepLog {
   /** Inside a step. @returns scalar bool: whether all that is watched, and the gradient, have been finite so far */
   record(step: StepRecord): tf.Tensor;
   /**
-   * Reads and zeroes: means since the last read, `gradient-norm` among them; undefined when there was no step.
+   * Reads and zeroes: means since the last read, `gradient-norm` among them, without those over nothing; undefined when there was
+   * no step.
    *
    * @throws RunError naming the first step and number that was not finite
    */
@@ -58,9 +59,9 @@ export function createStepLog(watched: readonly string[], names: readonly string
         const given = order.map((name) => (name === gradientNorm ? norm : values[name]));
         const [added, counts] = [
           given.map((value) => (value instanceof tf.Tensor ? value : value.sum)),
-          given.map((value) => (value instanceof tf.Tensor ? 1 : value.count)),
+          given.map((value) => (value instanceof tf.Tensor ? tf.scalar(1) : value.count)),
         ];
-        sums.assign(sums.add(tf.stack([tf.stack(added), tf.tensor1d(counts)])));
+        sums.assign(sums.add(tf.stack([tf.stack(added), tf.stack(counts)])));
         return firstBad.equal(0).all();
       }),
 
@@ -69,9 +70,12 @@ export function createStepLog(watched: readonly string[], names: readonly string
       const first = bad.findIndex((update) => update > 0 && update === Math.min(...bad.filter((at) => at > 0)));
       if (first >= 0) throw notFinite([...watched, 'the gradient'][first], bad[first], first === watched.length);
       const read = await sums.data();
-      if (read[order.length] === 0) return undefined;
+      const countOf = (i: number) => read[order.length + i];
+      if (countOf(order.indexOf(gradientNorm)) === 0) return undefined;
       tf.tidy(() => sums.assign(tf.zerosLike(sums)));
-      return Object.fromEntries(order.map((name, i) => [name, read[i] / read[order.length + i]]));
+      return Object.fromEntries(
+        order.flatMap((name, i) => (countOf(i) > 0 ? [[name, read[i] / countOf(i)] as const] : [])),
+      );
     },
 
     save: () => saveVariables(variables),

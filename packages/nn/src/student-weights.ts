@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { InputError, type Student } from '@retort/core';
+import { type Dataset, InputError, type Student } from '@retort/core';
 import * as tf from '@tensorflow/tfjs';
-import { loadLayersModel } from './layers-model-files.js';
+import { loadLayersModel, saveLayersModel } from './layers-model-files.js';
 import { namedWeights } from './named-weights.js';
 
 /**
@@ -33,4 +33,30 @@ export async function loadStudentWeights(
     }
   });
   model.dispose();
+}
+
+/**
+ * Writes a student with what a reader has to know of it: classes, names of its outputs, what it is fed, and which tokenizer its texts
+ * went through.
+ *
+ * @param run name of the run that trained it
+ * @throws RunError when the disk refuses
+ */
+export async function saveStudent(
+  { model, offers, imports }: Student,
+  { classes, imageShape, text }: Dataset,
+  run: string,
+  folder: string,
+): Promise<void> {
+  await saveLayersModel(model, folder, {
+    metadata: {
+      classes,
+      outputs: Object.keys(offers),
+      imageShape,
+      input: 'pixels in [0, 1]',
+      ...(imports !== undefined && { imports }),
+      ...(text && 'textEmbedding' in offers && { tokenizer: text.tokenizer.fingerprint }),
+      run,
+    },
+  });
 }

@@ -46,7 +46,6 @@ export async function findCenters(
   { file, random, view }: { file: string; random: (name: string) => Random; view?: number },
 ): Promise<FoundCenters> {
   const { from, miniBatch, control } = options;
-  const count = options.clusters ?? (dataset.classes.length || 256);
   const { index, label, size } = await embedTrainSplit({ dataset, teacher, emit }, file, view);
   try {
     const store = await openEmbeddingStore(file, { verify: false });
@@ -55,7 +54,7 @@ export async function findCenters(
         from === 'class-means'
           ? await classMeans(store, required(label), dataset.classes.length)
           : await sphericalKMeans(store, {
-              clusters: count,
+              clusters: clustersOf(options, dataset.classes),
               random: random('k-means'),
               miniBatch,
               onProgress: ({ phase, iteration, of }) =>
@@ -81,6 +80,11 @@ export async function findCenters(
   } finally {
     rmSync(file, { force: true });
   }
+}
+
+/** K of k-means. */
+export function clustersOf({ clusters }: KdrlOptions['centers'], classes: readonly string[]): number {
+  return clusters ?? (classes.length || 256);
 }
 
 /** Writes the embedding of every train sample. */

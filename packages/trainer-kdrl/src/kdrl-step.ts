@@ -126,8 +126,7 @@ function assignmentOf({ centers }: KdrlRun, batch: Batch): tf.Tensor1D {
 }
 
 function supervisedStep(run: KdrlRun, inputs: TensorMap): TensorMap {
-  const { terms, stages, options, trainable } = run;
-  const [{ optimizer, log }] = stages;
+  const { terms, options, trainable } = run;
   const { batch, teachers } = batchFrom(inputs, run.teacher ? 1 : 0);
   const { gradients, aux } = gradientsWithAux(() => {
     const { values, aux: tapLoss, output } = forwardTerms(run, batch, teachers, inputs);
@@ -140,23 +139,12 @@ function supervisedStep(run: KdrlRun, inputs: TensorMap): TensorMap {
       aux: { ...valuesOf(run, values, tapLoss), ...untaped(() => beliefValues(run, output, batch)) } as TensorMap,
     };
   }, trainable);
-  const accept = log.record({
-    watched: watchedOf(run, aux),
-    gradients,
-    update: inputs.at as tf.Scalar,
-    values: loggedValues(aux, batch),
-  });
-  optimizer.apply(gradients, {
-    learningRate: inputs.learningRate as tf.Scalar,
-    step: inputs.update as tf.Scalar,
-    accept,
-  });
+  finishStep(run, 0, { gradients, aux, inputs });
   return {};
 }
 
 function reinforcedStep(run: KdrlRun, inputs: TensorMap): TensorMap {
-  const { terms, stages, options, trainable, candidates, policies, anneal } = run;
-  const { optimizer, log } = stages[1];
+  const { terms, options, trainable, candidates, policies, anneal } = run;
   const { batch, teachers } = batchFrom(inputs, run.teacher ? 1 : 0);
   const policy = policies?.get(candidates.count(batch.size));
   const lambda = anneal.lambda(inputs.lambda as tf.Scalar);
@@ -181,19 +169,29 @@ function reinforcedStep(run: KdrlRun, inputs: TensorMap): TensorMap {
       } as TensorMap,
     };
   }, trainable);
+  finishStep(run, 1, { gradients, aux, inputs });
+  if (policy) anneal.observe(weightedReward(run, aux));
+  return Object.fromEntries(Object.entries(aux).filter(([key]) => key.startsWith('experience/')));
+}
+
+/** The end of a step of either stage: its record in the log, and the update. */
+function finishStep(
+  run: KdrlRun,
+  stage: 0 | 1,
+  { gradients, aux, inputs }: { gradients: Record<string, tf.Tensor>; aux: TensorMap; inputs: TensorMap },
+): void {
+  const { optimizer, log } = run.stages[stage];
   const accept = log.record({
     watched: watchedOf(run, aux),
     gradients,
     update: inputs.at as tf.Scalar,
-    values: loggedValues(aux, batch),
+    values: loggedValues(aux),
   });
-  if (policy) anneal.observe(weightedReward(run, aux));
   optimizer.apply(gradients, {
     learningRate: inputs.learningRate as tf.Scalar,
     step: inputs.update as tf.Scalar,
     accept,
   });
-  return Object.fromEntries(Object.entries(aux).filter(([key]) => key.startsWith('experience/')));
 }
 
 /** Forward pass of the student and all terms of L1, on the tape of whoever calls. */
@@ -347,10 +345,9 @@ export function watchedNames({ terms, taps, teacher, options }: LogParts, hasRew
 
 type LogParts = Pick<KdrlRun, 'terms' | 'taps' | 'teacher' | 'options'>;
 
-function loggedValues(aux: TensorMap, batch: BatchTensors) {
+function loggedValues(aux: TensorMap) {
   const { correct, known, ...values } = Object.fromEntries(
     Object.entries(aux).filter(([key]) => !key.startsWith('experience/')),
   ) as Record<string, tf.Scalar>;
-  const share = (sum: tf.Scalar) => ({ sum, count: batch.size });
-  return { ...values, ...(correct && { correct: share(correct), known: share(known) }) };
+  return { ...values, ...(correct && { 'train-accuracy': { sum: correct, count: known } }) };
 }

@@ -36,6 +36,7 @@ import { type Candidates, candidatesOf, offersWithLogits, pairsOf, unusedOutputs
 import type { WeightedReward } from './decision-reward.js';
 import { estimateRun } from './estimate-run.js';
 import { evaluateKdrl } from './evaluate.js';
+import { clustersOf } from './find-centers.js';
 import type { CenterState, KdrlRun, Stage } from './kdrl-run.js';
 import { createSteps, watchedNames } from './kdrl-step.js';
 import { algorithmDefaults, type KdrlOptions, kdrlOptions } from './options.js';
@@ -49,6 +50,7 @@ export const kdrl = definePart('trainer', {
   name: 'kdrl',
   summary: 'Two stages: distillation from one teacher, then reinforcement with confidence and cluster rewards.',
   options: kdrlOptions,
+  needs: { sections: ['dataset', 'losses'] },
   create: composeKdrl,
 });
 
@@ -56,7 +58,7 @@ async function composeKdrl(options: KdrlOptions, context: TrainerContext): Promi
   const { manifest, scope, seeds, baseFolder } = context;
   const { stage1, stage2 } = options;
   if (stage1.epochs + stage2.epochs === 0) throw new InputError('trainer: both stages have no epochs');
-  const dataset = await scope.create(manifest.dataset, {
+  const dataset = await scope.create(manifest.dataset!, {
     scope,
     seeds: seeds.within('dataset'),
     baseFolder,
@@ -140,7 +142,7 @@ async function composeKdrl(options: KdrlOptions, context: TrainerContext): Promi
       [
         ...watched,
         'entropy',
-        ...(knowsRight ? ['correct', 'known'] : []),
+        ...(knowsRight ? ['train-accuracy'] : []),
         ...(i === 1 ? ['lambda'] : []),
         ...(hasRewards ? rewards.map((name) => `reward/${name}`) : []),
       ],
@@ -276,7 +278,7 @@ async function beginFrom(
 
 /** Room for the centers, filled before the first step. */
 function centersOf({ centers }: KdrlOptions, { classes, sizes }: Dataset, size: number): CenterState {
-  const count = centers.from === 'class-means' ? classes.length : (centers.clusters ?? (classes.length || 256));
+  const count = centers.from === 'class-means' ? classes.length : clustersOf(centers, classes);
   if (count === 0) {
     throw new InputError('trainer.centers: class-means needs classes, and the data set has none', {
       hints: ['from: k-means needs no labels'],

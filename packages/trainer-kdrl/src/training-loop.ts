@@ -1,12 +1,11 @@
 import { type Emit, outputTensors, type TrainingLoop, type TrainingOptions, writeWhole } from '@retort/core';
-import { createFeed, loadVariables, saveLayersModel, saveVariables, toTensor } from '@retort/nn';
+import { createFeed, fitLosses, loadVariables, saveStudent, saveVariables, toTensor } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { saveClusters } from './cluster-file.js';
 import { plotClusters } from './cluster-plot.js';
 import { type CollapseSigns, collapseWarnings } from './collapse-watch.js';
 import { evaluateKdrl, type Evaluation } from './evaluate.js';
 import { findCenters } from './find-centers.js';
-import { fitLosses } from './fit-losses.js';
 import { type KdrlRun, learningRateAt } from './kdrl-run.js';
 import type { RunStep } from './kdrl-step.js';
 import { loadState, saveState } from './run-state.js';
@@ -37,7 +36,7 @@ export function trainingLoop(
       teachers: teachers.map(({ id }) => id),
     },
     async prepare() {
-      await fitLosses(run);
+      await fitLosses(run.terms, dataset, teachers);
       await placeCenters(run, folder.path, emit);
     },
     async step(step) {
@@ -54,7 +53,7 @@ export function trainingLoop(
     async readSteps() {
       for (const [i, { log }] of stages.entries()) {
         const values = await log.read();
-        if (values) return { ...withAccuracy(values), stage: i + 1 };
+        if (values) return { ...values, stage: i + 1 };
       }
       return undefined;
     },
@@ -77,27 +76,11 @@ export function trainingLoop(
     asEvaluated: (body) => body(),
     readStudent: () => saveVariables({ ...run.trainable, ...run.frozen }),
     writeStudent: (weights) => loadVariables({ ...run.trainable, ...run.frozen }, weights, 'student'),
-    saveStudent: (path) =>
-      saveLayersModel(student.model, path, {
-        metadata: {
-          classes: dataset.classes,
-          outputs: Object.keys(student.offers),
-          imageShape: dataset.imageShape,
-          input: 'pixels in [0, 1]',
-          ...(student.imports !== undefined && { imports: student.imports }),
-          ...(dataset.text && { tokenizer: dataset.text.tokenizer.fingerprint }),
-          run: context.manifest.name,
-        },
-      }),
+    saveStudent: (path) => saveStudent(student, dataset, context.manifest.name, path),
     save: () => saveState(run),
     load: (saved) => loadState(run, saved),
     drain: () => feed.drain(),
   };
-}
-
-/** Shares of the images that were known and got right, as the accuracy among the known. */
-function withAccuracy({ correct, known, ...values }: Record<string, number>): Record<string, number> {
-  return { ...values, ...(known > 0 && { 'train-accuracy': correct / known }) };
 }
 
 /** What the watch over collapse compares. */

@@ -103,8 +103,7 @@ export function createStep(parts: StepParts): (inputs: TrainingStepInputs) => Te
           fused: ungroup(aux, 'fused/') as WeightsOfBatch['fused'],
           generator: ungroup(aux, 'generator/') as WeightsOfBatch['generator'],
         }),
-        correct: { sum: aux.correct as tf.Scalar, count: batch.size },
-        labeled: { sum: aux.labeled as tf.Scalar, count: batch.size },
+        'train-accuracy': { sum: aux.correct as tf.Scalar, count: aux.labeled as tf.Scalar },
       },
     });
     optimizer.apply(gradients, {
@@ -141,14 +140,6 @@ export function createStep(parts: StepParts): (inputs: TrainingStepInputs) => Te
         }),
       });
     });
-}
-
-/** Values of the step log beside losses and entropies, in parts of all images. */
-export const countedValues = ['correct', 'labeled'];
-
-/** Values as the log of a run has them: `train-accuracy` in parts of the images whose label is known, absent where none was. */
-export function withTrainAccuracy({ correct, labeled, ...values }: Record<string, number>): Record<string, number> {
-  return { ...values, ...(labeled > 0 && { 'train-accuracy': correct / labeled }) };
 }
 
 /** What a step changes of its own, by key: parameters, moving averages, optimizer slots, log. */

@@ -27,7 +27,7 @@ import {
   namedWeights,
   saveVariables,
 } from '@retort/nn';
-import { countedValues, createStep, type StepParts } from './distillation-step.js';
+import { createStep, type StepParts } from './distillation-step.js';
 import { adaptedSizes, hasSimilarity } from './distillation-view.js';
 import { estimateRun } from './estimate-run.js';
 import { evaluateStudent } from './evaluate-student.js';
@@ -43,12 +43,13 @@ export const mtkd = definePart('trainer', {
   name: 'mtkd',
   summary: 'Multi-teacher distillation; with weighting "none", plain supervised training.',
   options: mtkdOptions,
+  needs: { sections: ['dataset', 'losses'] },
   create: composeMtkd,
 });
 
 async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promise<Trainer> {
   const { manifest, scope, seeds, baseFolder, emit } = context;
-  const dataset = await scope.create(manifest.dataset, {
+  const dataset = await scope.create(manifest.dataset!, {
     scope,
     seeds: seeds.within('dataset'),
     baseFolder,
@@ -171,7 +172,7 @@ async function composeMtkd(options: MtkdOptions, context: TrainerContext): Promi
       ...terms.flatMap(({ id, head }) => (head ? ids.map((teacher) => `loss "${id}" of teacher ${teacher}`) : [])),
       ...terms.map(({ id }) => `loss "${id}"`),
     ],
-    [...terms.map(({ id }) => `loss/${id}`), ...weightLog.entropies, ...countedValues],
+    [...terms.map(({ id }) => `loss/${id}`), ...weightLog.entropies, 'train-accuracy'],
   );
   scope.own(weightLog);
   scope.own(log);

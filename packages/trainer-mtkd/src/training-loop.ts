@@ -1,7 +1,6 @@
 import { outputTensors, type TrainingLoop } from '@retort/core';
-import { createFeed, loadVariables, saveLayersModel, saveVariables, type TensorMap } from '@retort/nn';
+import { createFeed, loadVariables, saveStudent, saveVariables, type TensorMap } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
-import { withTrainAccuracy } from './distillation-step.js';
 import { evaluateStudent } from './evaluate-student.js';
 import { fit } from './fit.js';
 import { learningRateAt, type MtkdRun, studentVariables, withAveragedStudent } from './mtkd-run.js';
@@ -36,10 +35,7 @@ export function trainingLoop(run: MtkdRun): TrainingLoop {
       return { images: fed.batch.size, ...(report && { report: await readReport(report) }) };
     },
     learningRate: (step) => learningRateAt(run, step),
-    async readSteps() {
-      const values = await state.log.read();
-      return values && withTrainAccuracy(values);
-    },
+    readSteps: () => state.log.read(),
     endEpoch: () => state.weightLog.read(),
     async evaluate(split, which) {
       const withTeachers = which !== 'current' && teachers.length > 0;
@@ -50,17 +46,7 @@ export function trainingLoop(run: MtkdRun): TrainingLoop {
     asEvaluated: (body) => withAveragedStudent(run, body),
     readStudent: () => saveVariables(studentVariables(state)),
     writeStudent: (weights) => loadVariables(studentVariables(state), weights, 'student'),
-    saveStudent: (folder) =>
-      saveLayersModel(student.model, folder, {
-        metadata: {
-          classes: dataset.classes,
-          outputs: Object.keys(student.offers),
-          imageShape: dataset.imageShape,
-          input: 'pixels in [0, 1]',
-          ...(student.imports !== undefined && { imports: student.imports }),
-          run: context.manifest.name,
-        },
-      }),
+    saveStudent: (folder) => saveStudent(student, dataset, context.manifest.name, folder),
     save: () => saveState(run),
     load: (saved) => loadState(run, saved),
     drain: () => feed.drain(),

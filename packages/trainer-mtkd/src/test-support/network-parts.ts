@@ -9,7 +9,7 @@ import {
 } from '@retort/core';
 import { bindOptimizer, createSgd, createStepLog, trainableParameters } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
-import { countedValues, type StepParts } from '../distillation-step.js';
+import type { StepParts } from '../distillation-step.js';
 import { createWeightLog } from '../weight-log.js';
 import { plugins } from './compose.js';
 
@@ -57,7 +57,7 @@ export async function networkParts(weighting: Weighting) {
   const weightLog = createWeightLog(['logit', 'feature'], false, ['p', 'q'], classes.length);
   const log = createStepLog(
     ['kd', 'hint'].flatMap((id) => [`${id} of p`, `${id} of q`]).concat(terms.map(({ id }) => id)),
-    [...terms.map(({ id }) => `loss/${id}`), ...weightLog.entropies, ...countedValues],
+    [...terms.map(({ id }) => `loss/${id}`), ...weightLog.entropies, 'train-accuracy'],
   );
   const parts: StepParts = {
     student,
