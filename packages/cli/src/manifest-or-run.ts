@@ -54,7 +54,9 @@ export async function findTeacher(name: string, set: readonly string[] = []): Pr
 }
 
 /** Its data set. @param scope of the manifest's registry */
-export function createDataset({ manifest, baseFolder }: LoadedManifest, scope: RunScope): Promise<Dataset> {
+export async function createDataset({ manifest, baseFolder }: LoadedManifest, scope: RunScope): Promise<Dataset> {
+  if (!manifest.dataset)
+    throw new InputError(`${manifest.name} has no data set`, { hints: ['name a manifest that has one'] });
   const seeds = new Seeds(manifest.seed).within('dataset');
   return scope.create(manifest.dataset, { scope, seeds, baseFolder, path: 'dataset' });
 }

@@ -1,7 +1,9 @@
 import type { Scalar, Tensor, Tensor1D, Tensor2D, Variable } from '@tensorflow/tfjs';
 import type { HostTensor, Stateful } from './host-tensor.js';
 import type { RunScope } from './registry.js';
+import type { NetworkOutput } from './network-output.js';
 import type { Seeds } from './seeds.js';
+import type { Student } from './student.js';
 
 /** One head of an action. */
 export type ActionSpace =
@@ -49,6 +51,10 @@ export interface Experience {
   terminated?: Tensor1D;
   /** [B] 0 or 1: the episode was cut off; its value is bootstrapped. */
   truncated?: Tensor1D;
+  /** [B] 0 or 1: 0 of a copy whose episode was over before this step, where whole episodes are collected. */
+  mask?: Tensor1D;
+  /** What the agent's guidance compares with, [B, …] each, of the same states. */
+  reference?: Record<string, Tensor>;
 }
 
 /** Scalars of one update, for the log. The caller disposes them. */
@@ -65,14 +71,49 @@ export interface Agent extends Stateful {
   /** With noise the policy explores; without it takes its mode. */
   act(state: Tensor2D, noise?: Record<string, Tensor>): Decision;
   observe(experience: Experience): void;
-  /** Learns from what it observed; on-policy agents forget it afterwards. */
-  update(): UpdateReport;
+  /**
+   * Learns from what it observed; on-policy agents forget it afterwards.
+   *
+   * @param progress how much of the run is over, in [0, 1), for rates that fall towards its end
+   */
+  update(progress?: number): UpdateReport;
+  /**
+   * What a trainer that steps environments collects between two updates when it is not told otherwise: so many steps of each copy,
+   * or one whole episode of each copy, all started anew.
+   */
+  readonly collects?: number | 'episodes';
   /** Tensors held as memory, so that leaks can be told from experience. */
   readonly memoryTensors: number;
   dispose(): void;
 }
 
+/** A network that an agent trains in place of one of its own. */
+export interface AgentNetwork {
+  /** Reads `state`; gives `logits` of a discrete action or `mean` of a box, and, where it has them, `value` and `memory`. */
+  student: Student;
+  /** […shape] of `state`; agents are given it flat, as [B, S]. */
+  observationShape: readonly number[];
+  /** Another one of the same architecture with initial values of its own, such as a target network. The caller disposes it. */
+  copy(): Promise<Student>;
+}
+
+/** A further loss on what an agent's network says: (1 − share) · its own loss + share · the mean of this one. */
+export interface Guidance {
+  /** In [0, 1]. */
+  share: number;
+  /**
+   * Differentiable in `output`.
+   *
+   * @param reference what came with the experience, of the same rows
+   * @returns [B]
+   */
+  perSample(output: NetworkOutput, reference: Record<string, Tensor>): Tensor1D;
+}
+
 export interface AgentContext {
+  /** The network to train. Its one action is the head called `action`. Without it an agent makes networks of its own. */
+  network?: AgentNetwork;
+  guidance?: Guidance;
   /** S. */
   stateSize: number;
   /** Heads by name: `{ logit: simplex(3), feature: simplex(3) }`. */

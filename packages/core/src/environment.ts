@@ -33,6 +33,12 @@ export function observationSpace(
   return { shape, low: bounds(low), high: bounds(high), names };
 }
 
+/** What somebody who acts in an environment sees and does. */
+export interface EnvironmentSpaces {
+  observationSpace: ObservationSpace;
+  actionSpace: ActionSpace;
+}
+
 /** An image: height × width × 3 bytes of red, green and blue, row by row from the top. */
 export interface Picture {
   width: number;
@@ -65,11 +71,12 @@ export interface EnvironmentStep {
  *
  * A plain object whose functions do not need `this`: wrappers spread it.
  */
-export interface Environment extends Stateful {
+export interface Environment extends Stateful, EnvironmentSpaces {
   /** Name and rules in words: `cart-pole {"timeLimit":500}`. What is recorded in one environment is refused in another. */
   readonly identity: string;
   /** N. */
   readonly count: number;
+  /** Of one copy. */
   readonly observationSpace: ObservationSpace;
   /** Of one copy: discrete or box. */
   readonly actionSpace: ActionSpace;

@@ -19,6 +19,8 @@ export type RunEvent =
       epochs: number;
       stepsPerEpoch: number;
       batchSize: number;
+      /** What `images` counts where it is no images: `environment steps`. */
+      unit?: string;
       parameters: number;
       classes: string[];
       teachers: string[];

@@ -1,6 +1,16 @@
 export { z } from 'zod';
 export { box, discrete, simplex } from './agent.js';
-export type { ActionSpace, ActionTensors, Agent, AgentContext, Decision, Experience, UpdateReport } from './agent.js';
+export type {
+  ActionSpace,
+  ActionTensors,
+  Agent,
+  AgentContext,
+  AgentNetwork,
+  Decision,
+  Experience,
+  Guidance,
+  UpdateReport,
+} from './agent.js';
 export { backendPreference, coreBackends, startBackend } from './backend.js';
 export type { ImportModule, StartedBackend } from './backend.js';
 export type { Batch, BatchAddress, Split } from './batch.js';
@@ -8,7 +18,14 @@ export { Checkpoints, stateBytes } from './checkpoint.js';
 export { batchesPerEpoch } from './dataset.js';
 export type { Dataset, DatasetContext, DatasetText } from './dataset.js';
 export { observationSpace } from './environment.js';
-export type { Environment, EnvironmentContext, EnvironmentStep, ObservationSpace, Picture } from './environment.js';
+export type {
+  Environment,
+  EnvironmentContext,
+  EnvironmentSpaces,
+  EnvironmentStep,
+  ObservationSpace,
+  Picture,
+} from './environment.js';
 export { InputError, messageOf, RetortError, RunError } from './errors.js';
 export type { ErrorDetails } from './errors.js';
 export { isLogged } from './events.js';

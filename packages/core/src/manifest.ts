@@ -40,7 +40,8 @@ export const manifestSchema = z.strictObject({
     .prefault('auto')
     .describe('auto takes the fastest that is installed; `retort doctor` lists them.'),
   plugins: z.array(z.string()).default([]).describe('Packages or files that register further parts.'),
-  dataset: partReference('dataset'),
+  dataset: partReference('dataset').optional().describe('What is learned from; of trainers that learn from data.'),
+  environment: partReference('environment').optional().describe('Where is acted; of trainers that learn by acting.'),
   student: partReference('student'),
   teachers: z.array(partReference('teacher', teacherKeys)).default([]),
   cache: partReference('cache')
@@ -48,7 +49,7 @@ export const manifestSchema = z.strictObject({
     .describe("Keeps teachers' outputs, so that later epochs and runs need not compute them again."),
   trainer: partReference('trainer'),
   agent: partReference('agent').optional(),
-  losses: z.array(partReference('loss', lossKeys)).min(1, 'at least one loss'),
+  losses: z.array(partReference('loss', lossKeys)).default([]).describe('Terms of the total; most trainers need one.'),
   metrics: z.array(partReference('metric')).default([]),
   run: z
     .strictObject({

@@ -18,6 +18,17 @@ export interface NetworkOutput {
   logitScale?: Scalar;
   /** [B, 4]: left, top, right, bottom, in parts of width and height. */
   boxes?: Tensor2D;
+  /**
+   * [B, n], of networks that act in a box: in the coordinates whose tanh is the action in half ranges from the middle. A discrete
+   * action's preferences, or values of a network that learned those, are `logits`.
+   */
+  mean?: Tensor2D;
+  /** [B, 1], what is still to be earned from here. */
+  value?: Tensor2D;
+  /** [B, n], what each discrete action earns beyond `value`. */
+  advantages?: Tensor2D;
+  /** [B, M], what a recurrent network hands on to its next step. */
+  memory?: Tensor2D;
   /** Further layers by the names given in the manifest. */
   taps?: Record<string, Tensor>;
 }

@@ -64,6 +64,8 @@ export type PartKind = keyof PartKinds;
 export interface Needs {
   student?: string[];
   teacher?: string[];
+  /** Of trainers: sections of the manifest that may not be missing or empty. */
+  sections?: ('dataset' | 'environment' | 'teachers' | 'agent' | 'losses')[];
   /** Reserved samples that the student is never taught on: the validation split. */
   heldOut?: boolean;
 }

@@ -20,9 +20,37 @@ export function resolveManifest(source: ManifestSource, registry: Registry): Res
   const issues: Issue[] = [];
   const resolved = resolveObject(registry, manifestSchema, source.value, [], [], issues);
   issues.push(...takenIds(source.value));
+  issues.push(...sectionsOfTrainer(registry, source.value));
   if (issues.length > 0) throw issueError(issues, source);
   return resolved as ResolvedManifest;
 }
+
+/** Sections that the trainer cannot do without, and those it has no use for. */
+function sectionsOfTrainer(registry: Registry, manifest: unknown): Issue[] {
+  const trainer = valueAt(manifest, ['trainer']);
+  const use = typeof trainer === 'string' ? trainer : valueAt(trainer, ['use']);
+  if (typeof use !== 'string' || !registry.has('trainer', use)) return [];
+  const needed = registry.get('trainer', use).needs?.sections;
+  if (!needed) return [];
+  const isGiven = (section: string) => {
+    const value = valueAt(manifest, [section]);
+    return value !== undefined && !(Array.isArray(value) && value.length === 0);
+  };
+  const missing = needed.filter((section) => !isGiven(section));
+  const unread = (['dataset', 'environment'] as const).filter((name) => !needed.includes(name) && isGiven(name));
+  return [
+    ...missing.map((name) => ({ path: [name], message: `missing; trainer ${use} needs ${sectionWords[name]}` })),
+    ...unread.map((name) => ({ path: [name], message: `trainer ${use} reads no ${name}; leave it out` })),
+  ];
+}
+
+const sectionWords = {
+  dataset: 'a data set',
+  environment: 'an environment',
+  teachers: 'at least one teacher',
+  agent: 'an agent',
+  losses: 'at least one loss',
+};
 
 /** Entries of one section are told apart by their ids, in logs and in settings. */
 function takenIds(manifest: unknown): Issue[] {

@@ -1,12 +1,14 @@
 import type { LayersModel } from '@tensorflow/tfjs';
 import type { DatasetText } from './dataset.js';
+import type { EnvironmentSpaces } from './environment.js';
 import type { HostTensor } from './host-tensor.js';
 import type { OutputShapes } from './network-output.js';
 import type { Seeds } from './seeds.js';
 
 /**
  * A network to be trained: a LayersModel with one output per name in `offers`, in that order. Its inputs are `image`, pixels in
- * [0, 1], and where it reads texts `tokens`. Every layer is named; a weight's key is `layer/weight`.
+ * [0, 1], and where it reads texts `tokens`; or `state`, what an environment shows, and where it remembers `memory`. Every layer
+ * is named; a weight's key is `layer/weight`.
  */
 export interface Student {
   readonly model: LayersModel;
@@ -33,12 +35,16 @@ export interface Student {
 }
 
 export interface StudentContext {
+  /** Names of classes, or of the numbers of discrete actions. */
   classes: string[];
+  /** Of an environment what it shows: a grid's own shape, [1, 1, S] of a vector. */
   imageShape: [number, number, number];
   /** Built into the network's first layer, so that users feed plain pixels. */
   normalization: { mean: number[]; deviation: number[] };
   /** The data set's texts, where it has any. */
   text?: DatasetText;
+  /** What a network that acts sees and does; absent where it learns from a data set. */
+  environment?: EnvironmentSpaces;
   seeds: Seeds;
   baseFolder: string;
   path: string;

@@ -1,5 +1,6 @@
 import type { Batch } from './batch.js';
 import type { Dataset, DatasetText } from './dataset.js';
+import type { EnvironmentSpaces } from './environment.js';
 import type { Emit } from './events.js';
 import type { HostTensor } from './host-tensor.js';
 import type { NetworkOutput, OutputShapes } from './network-output.js';
@@ -45,6 +46,8 @@ export interface TeacherContext {
   imageShape: [number, number, number];
   /** The data set's texts, where it has any. */
   text?: DatasetText;
+  /** What a teacher that acts sees and does: its batches have `state`; absent where it looks at a data set. */
+  environment?: EnvironmentSpaces;
   /** For teachers that are made of others. */
   scope: RunScope;
   baseFolder: string;

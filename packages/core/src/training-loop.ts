@@ -32,10 +32,10 @@ export interface TrainingLoop {
   selection: Selection;
   epochs: number;
   stepsPerEpoch: number;
-  /** Train images of an epoch. */
+  /** Train images of an epoch, or whatever `about.unit` says. */
   images: number;
   /** For people who read the log. */
-  about: Pick<Event<'run-start'>, 'batchSize' | 'parameters' | 'classes' | 'teachers'>;
+  about: Pick<Event<'run-start'>, 'batchSize' | 'unit' | 'parameters' | 'classes' | 'teachers'>;
   /** The first epoch whose student may be the best one; 0 if not given. */
   selectFrom?: number;
   /** Before the first step of a new run. */

@@ -10,19 +10,28 @@ const fields = [
   'textEmbedding',
   'logitScale',
   'boxes',
+  'mean',
+  'value',
+  'advantages',
+  'memory',
 ];
 
 /** What networks read: a batch's tensors are such. */
 export interface NetworkInputs {
   image?: tf.Tensor;
   tokens?: tf.Tensor;
+  /** [B, …shape]. */
+  state?: tf.Tensor;
+  /** [B, M]. */
+  memory?: tf.Tensor;
 }
 
 /**
  * Runs a network on a batch. Nothing is read back; the caller owns the tensors.
  *
  * @param network a LayersModel with one output per name in `offers`, in that order
- * @param inputs image [B, H, W, 3], pixels in [0, 1] when the network normalizes for itself; tokens [T, N] where it reads texts
+ * @param inputs image [B, H, W, 3], pixels in [0, 1] when the network normalizes for itself; tokens [T, N] where it reads texts;
+ *   state [B, …shape] and where it remembers memory [B, M] of one that acts
  * @param training true: batch norm uses the batch's statistics and moves its averages, and layers that draw use their noise
  * @param noise what `Student.noise` gave for this batch, by layer name; every layer finds it in the second argument of its `call`
  */
@@ -32,7 +41,7 @@ export function forward(
   { training, noise }: { training: boolean; noise?: Record<string, tf.Tensor> },
 ): NetworkOutput {
   const outputs = tf.tidy(() => {
-    const given = model.inputNames.map((name) => (name === 'tokens' ? inputs.tokens : inputs.image)!);
+    const given = model.inputNames.map((name) => (inputs[name as keyof NetworkInputs] ?? inputs.image)!);
     const result = model.apply(given, { training, noise }) as tf.Tensor | tf.Tensor[];
     return Array.isArray(result) ? result : [result];
   });

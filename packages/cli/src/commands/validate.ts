@@ -29,6 +29,7 @@ export async function validate(file: string, { set }: { set: string[] }, termina
     const parts: [string, PartReference | undefined][] = [
       ['backend', composed.backend.reference],
       ['dataset', manifest.dataset],
+      ['environment', manifest.environment],
       ['student', manifest.student],
       ...manifest.teachers.map((teacher): [string, PartReference] => [`teacher ${String(teacher.keys.id)}`, teacher]),
       ['trainer', manifest.trainer],
