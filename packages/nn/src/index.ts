@@ -23,6 +23,7 @@ export { namedWeights } from './named-weights.js';
 export type { NamedWeights } from './named-weights.js';
 export { forward, networkOutput, subNetwork } from './network-forward.js';
 export type { NetworkInputs } from './network-forward.js';
+export { setObservationMoments } from './observation-moments.js';
 export { bindOptimizer, gradientsOf, gradientsWithAux } from './optimizer.js';
 export type { BoundOptimizer, Optimizer, OptimizerInput, OptimizerUpdate } from './optimizer.js';
 export { resizeFeatureMap } from './resize.js';

@@ -97,3 +97,40 @@ describeEachBackend('a network of images and texts', () => {
     network.model.dispose();
   });
 });
+
+describeEachBackend('a network that acts and remembers', () => {
+  /** memory' = state + 10 · memory, logits = sum of both: inputs in another order than their names' in the alphabet. */
+  const recurrent = () => {
+    const state = tf.input({ shape: [2], name: 'state' });
+    const memory = tf.input({ shape: [2], name: 'memory' });
+    const tenfold = tf.layers
+      .dense({ name: 'tenfold', units: 2, useBias: false, weights: [tf.tensor2d([10, 0, 0, 10], [2, 2])] })
+      .apply(memory);
+    const next = tf.layers.add({ name: 'next' }).apply([state, tenfold] as tf.SymbolicTensor[]) as tf.SymbolicTensor;
+    const head = tf.layers.dense({ name: 'head', units: 1, useBias: false, kernelInitializer: 'ones' });
+    const model = tf.model({ inputs: [state, memory], outputs: [head.apply(next) as tf.SymbolicTensor, next] });
+    return { model, offers: { logits: [1], memory: [2] } };
+  };
+
+  it('reads state and memory by name, and hands on what it remembers', async () => {
+    const network = recurrent();
+    const inputs = { state: tf.tensor2d([[1, 2]]), memory: tf.tensor2d([[3, 4]]) };
+    const first = forward(network, inputs, { training: false });
+    expect(Object.keys(first)).toEqual(['logits', 'memory']);
+    await expectClose(first.logits!, [31 + 42]);
+    await expectClose(first.memory!, [31, 42]);
+    const second = forward(network, { ...inputs, memory: first.memory }, { training: false });
+    await expectClose(second.memory!, [311, 422]);
+    network.model.dispose();
+  });
+
+  it('gives means, values and advantages as fields', () => {
+    const state = tf.input({ shape: [2], name: 'state' });
+    const names = ['mean', 'value', 'advantages'];
+    const outputs = names.map((name) => tf.layers.dense({ name, units: 1 }).apply(state) as tf.SymbolicTensor);
+    const model = tf.model({ inputs: state, outputs });
+    const network = { model, offers: Object.fromEntries(names.map((name) => [name, [1]])) };
+    expect(Object.keys(forward(network, { state: tf.ones([1, 2]) }, { training: false }))).toEqual(names);
+    model.dispose();
+  });
+});
