@@ -262,8 +262,30 @@ function referencesAt(kind: PartKind, keys: z.ZodObject | undefined, depth: numb
   );
 }
 
+/** Values of the sections that trainers may need. */
+function sections(): fc.Arbitrary<Tree> {
+  const { dataset, environment, agent, teachers, losses } = manifestSchema.shape;
+  const one = (schema: z.ZodType) => valuesOf(innerOf(schema)!);
+  const entries = (schema: z.ZodType) => fc.tuple(valuesOf((innerOf(schema) as z.ZodArray).element as z.ZodType));
+  return fc.record({
+    dataset: one(dataset),
+    environment: one(environment),
+    agent: one(agent),
+    teachers: entries(teachers),
+    losses: entries(losses),
+  });
+}
+
 /** Any manifest of the parts that come with Retort. Plugins would be imported, `locked` is for runs to write. */
-const manifests = objectsOf(manifestSchema, 0, ['plugins', 'locked']).map((manifest) => {
+const manifests = fc.tuple(objectsOf(manifestSchema, 0, ['plugins', 'locked']), sections()).map(([manifest, given]) => {
+  const trainer = manifest.trainer as string | { use: string };
+  const use = typeof trainer === 'string' ? trainer : trainer.use;
+  const needed = registry.get('trainer', use).needs?.sections ?? [];
+  for (const section of ['dataset', 'environment'] as const) if (!needed.includes(section)) delete manifest[section];
+  for (const section of needed) {
+    const value = manifest[section];
+    if (value === undefined || (Array.isArray(value) && value.length === 0)) manifest[section] = given[section];
+  }
   for (const section of ['teachers', 'losses']) {
     const entries = (manifest[section] ?? []) as { id: string }[];
     const ids = entries.map(({ id }) => id);

@@ -1,7 +1,9 @@
 import { InputError } from './errors.js';
 import { applySettings, expandEnvironment, manifestFromValue, parseManifest } from './manifest-source.js';
 import { resolveManifest, resolvePart, writtenManifest } from './resolve-manifest.js';
-import { goodManifest, validatingRegistry } from './test-support/registry.js';
+import { backendsPlugin } from './backend.js';
+import { Registry } from './registry.js';
+import { bare, goodManifest, validating, validatingRegistry } from './test-support/registry.js';
 
 const registry = validatingRegistry();
 const good = () => expandEnvironment(parseManifest(goodManifest, 'run.yaml', '.'), { HOME_OF_MODELS: '/m' });
@@ -177,6 +179,28 @@ describe('a wrong value', () => {
   it('a missing section is named', () => {
     expect(faultOf('student: { use: tiny, depth: 3 }\n', '')).toMatch(/^student: missing\n {2}run.yaml$/);
     expect(() => resolve('')).toThrow(/manifest: expected object/);
+  });
+
+  it('a section that the trainer needs and one that it has no use for are named', () => {
+    const other = new Registry()
+      .use(backendsPlugin)
+      .use(validating)
+      .add(bare('environment', 'maze'))
+      .add({ ...bare('trainer', 'acting'), needs: { sections: ['environment', 'agent'] } });
+    const trainer = goodManifest.slice(goodManifest.indexOf('trainer:'), goodManifest.indexOf('losses:'));
+    const text = goodManifest.replace(trainer, 'trainer: acting\n').replace('${HOME_OF_MODELS}', '');
+    const resolveText = (written: string) => resolveManifest(parseManifest(written, 'run.yaml', '.'), other);
+    expect(() => resolveText(text)).toThrow(
+      expect.objectContaining({
+        message: 'environment: missing; trainer acting needs an environment',
+        hints: [
+          'also agent: missing; trainer acting needs an agent (run.yaml)',
+          'also dataset: trainer acting reads no dataset; leave it out (run.yaml:3)',
+        ],
+      }),
+    );
+    const acting = text.replace(/dataset: .*/, 'environment: maze\nagent: pg');
+    expect(resolveText(acting).environment).toMatchObject({ use: 'maze' });
   });
 });
 

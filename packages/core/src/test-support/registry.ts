@@ -9,7 +9,7 @@ declare module '../registry.js' {
   }
 }
 
-const bare = (kind: PartKind, name: string, options: z.ZodObject = z.strictObject({})) =>
+export const bare = (kind: PartKind, name: string, options: z.ZodObject = z.strictObject({})) =>
   definePart(kind, { name, summary: `the ${name} ${kind}`, options, create: () => ({}) as never });
 
 /** Parts that only validate. */
