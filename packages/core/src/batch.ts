@@ -39,5 +39,7 @@ export interface Batch extends BatchAddress {
     mask?: HostTensor;
     /** [T] int32 in [0, B): the image of this batch that a text belongs to; absent where text i is of image i. */
     imageOfText?: HostTensor;
+    /** [B, N] uint8: 1 where the token is one of the answer's, its end token among them. */
+    answerMask?: HostTensor;
   };
 }

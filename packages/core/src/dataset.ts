@@ -10,11 +10,32 @@ export interface DatasetText {
   prompts: readonly (readonly string[])[];
 }
 
+/** What data sets of sequences hand on: prompts, whose answers are to be written token by token and can be checked. */
+export interface DatasetSequences {
+  /** The text of each token, by its id; V of them. */
+  vocabulary: readonly string[];
+  /** N, the ids of a row: prompt, answer, end token and padding. */
+  length: number;
+  /** Most tokens that an answer takes, its end token among them. */
+  answerLength: number;
+  /** Fills rows up. */
+  padToken: number;
+  /** Closes every answer. */
+  endToken: number;
+  /**
+   * What an answer earns, in [0, 1]; 1 where it is right.
+   *
+   * @param index number of the sample, as in `Batch.index`
+   * @param answer ids after the prompt; what stands after the first end token is not looked at
+   */
+  reward(index: number, answer: ArrayLike<number>): number;
+}
+
 /** Samples in three splits; `validation` is carved from the published train split. */
 export interface Dataset {
   /** Class names in label order; none where samples have no labels. */
   readonly classes: string[];
-  /** [H, W, 3]. */
+  /** [H, W, 3]; [1, 1, N] of sequences, which have no images. */
   readonly imageShape: [number, number, number];
   readonly batchSize: number;
   /** Samples per split; 0 where there is none. */
@@ -28,6 +49,8 @@ export interface Dataset {
   readonly views?: number;
   /** Present where batches have tokens or classes have prompts. */
   readonly text?: DatasetText;
+  /** Present where samples are sequences of tokens. */
+  readonly sequences?: DatasetSequences;
   /** Changes whenever the samples, their order or the splits change. */
   readonly fingerprint: string;
   /**

@@ -16,7 +16,7 @@ export type { ImportModule, StartedBackend } from './backend.js';
 export type { Batch, BatchAddress, Split } from './batch.js';
 export { Checkpoints, stateBytes } from './checkpoint.js';
 export { batchesPerEpoch } from './dataset.js';
-export type { Dataset, DatasetContext, DatasetText } from './dataset.js';
+export type { Dataset, DatasetContext, DatasetSequences, DatasetText } from './dataset.js';
 export { observationSpace } from './environment.js';
 export type {
   Environment,

@@ -10,6 +10,8 @@ export interface NetworkOutput {
   featureMap?: Tensor4D;
   /** [B, N, D]. */
   tokens?: Tensor3D;
+  /** [B, N, V], before the softmax: what is said after each token about the next one. */
+  tokenLogits?: Tensor3D;
   /** [B, D] in the space that images and texts share; of any length. */
   imageEmbedding?: Tensor2D;
   /** [T, D], a text per row. */
@@ -61,6 +63,8 @@ export interface BatchTensors {
   tokens?: Tensor2D;
   /** [T] int32 in [0, B): the image a text belongs to; absent where text i is of image i. */
   imageOfText?: Tensor1D;
+  /** [B, N] int32: 1 where the token is one of the answer's. */
+  answerMask?: Tensor2D;
   /** [B, 4]: left, top, right, bottom, in parts of width and height. */
   box?: Tensor2D;
   /** [B, H, W] int32: 1 where the object is. */

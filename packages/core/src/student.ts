@@ -1,5 +1,5 @@
 import type { LayersModel } from '@tensorflow/tfjs';
-import type { DatasetText } from './dataset.js';
+import type { DatasetSequences, DatasetText } from './dataset.js';
 import type { EnvironmentSpaces } from './environment.js';
 import type { HostTensor } from './host-tensor.js';
 import type { OutputShapes } from './network-output.js';
@@ -7,8 +7,8 @@ import type { Seeds } from './seeds.js';
 
 /**
  * A network to be trained: a LayersModel with one output per name in `offers`, in that order. Its inputs are `image`, pixels in
- * [0, 1], and where it reads texts `tokens`; or `state`, what an environment shows, and where it remembers `memory`. Every layer
- * is named; a weight's key is `layer/weight`.
+ * [0, 1], and where it reads texts `tokens`; or `tokens` alone, a sequence to be gone on with; or `state`, what an environment
+ * shows, and where it remembers `memory`. Every layer is named; a weight's key is `layer/weight`.
  */
 export interface Student {
   readonly model: LayersModel;
@@ -43,6 +43,8 @@ export interface StudentContext {
   normalization: { mean: number[]; deviation: number[] };
   /** The data set's texts, where it has any. */
   text?: DatasetText;
+  /** What the data set's sequences are made of, where it has such. */
+  sequences?: DatasetSequences;
   /** What a network that acts sees and does; absent where it learns from a data set. */
   environment?: EnvironmentSpaces;
   seeds: Seeds;

@@ -21,6 +21,7 @@ export function batchTensors({ size, inputs, targets }: Batch): BatchTensors {
     ...(targets.labelShare && { labelShare: toTensor<tf.Tensor1D>(targets.labelShare) }),
     ...(inputs.tokens && { tokens: toTensor<tf.Tensor2D>(inputs.tokens) }),
     ...(targets.imageOfText && { imageOfText: toTensor<tf.Tensor1D>(targets.imageOfText) }),
+    ...(targets.answerMask && { answerMask: toTensor<tf.Tensor2D>(targets.answerMask) }),
     ...(targets.box && { box: toTensor<tf.Tensor2D>(targets.box) }),
     ...(targets.mask && { mask: toTensor<tf.Tensor3D>(targets.mask) }),
   };

@@ -6,6 +6,7 @@ const fields = [
   'embedding',
   'featureMap',
   'tokens',
+  'tokenLogits',
   'imageEmbedding',
   'textEmbedding',
   'logitScale',
