@@ -1,4 +1,35 @@
 import { definePlugin } from '@retort/core';
 
+export { createCollector } from './collect.js';
+export type { Collector, CollectOptions, WeightedEnvironmentReward } from './collect.js';
+export {
+  actionNames,
+  actionOutput,
+  actionSize,
+  checkActs,
+  composeActing,
+  createActingEnvironment,
+  createActingStudent,
+  createActingTeachers,
+  imageShapeOf,
+  observationSize,
+  stateBatch,
+} from './compose-acting.js';
+export type { Acting } from './compose-acting.js';
+export type { EnvironmentReward, EnvironmentRewardContext, EnvironmentTransition } from './environment-reward.js';
+export { createPolicyEvaluation, episodeMetrics, isSuccess, playEpisodes, tellsSuccess } from './evaluate-policy.js';
+export type { Episode, PolicyEvaluation } from './evaluate-policy.js';
+export { createObservationMoments } from './observation-moments.js';
+export type { ObservationMoments } from './observation-moments.js';
+export { createPolicyPlayer, modeOf } from './policy-player.js';
+export type { Player } from './policy-player.js';
+export { createRewardScale } from './reward-scale.js';
+export type { RewardScale } from './reward-scale.js';
+export { checkSameSpaces, loadPolicy, readPolicyMetadata, savePolicy } from './save-policy.js';
+export type { PolicyMetadata } from './save-policy.js';
+export { stepEnvironment } from './step-environment.js';
+export { createTrainingEpisodes } from './training-episodes.js';
+export type { TrainingEpisodes } from './training-episodes.js';
+
 /** Trainers that learn by acting. */
 export const plugin = definePlugin({ name: '@retort/trainer-policy', register() {} });
