@@ -1,4 +1,5 @@
 import { definePlugin } from '@retort/core';
+import { arithmetic } from './arithmetic.js';
 import { captionedScenes } from './captioned-scenes.js';
 import { captions } from './captions.js';
 import { cifar10, cifar100 } from './cifar.js';
@@ -8,6 +9,7 @@ import { scenes } from './scenes.js';
 import { clipBpe } from './tokenizer-clip-bpe.js';
 import { wordsTokenizer } from './tokenizer-words.js';
 
+export { arithmetic } from './arithmetic.js';
 export { augmentOption } from './augmentation.js';
 export type { Augmentation } from './augmentation.js';
 export { captionedSceneDifficulties, captionedScenes } from './captioned-scenes.js';
@@ -33,6 +35,7 @@ export const plugin = definePlugin({
   name: '@retort/datasets',
   register(registry) {
     registry.add(cifar10).add(cifar100).add(imageFolder).add(scenes).add(captionedScenes).add(captions).add(grounding);
+    registry.add(arithmetic);
     registry.add(clipBpe).add(wordsTokenizer);
   },
 });
