@@ -2,6 +2,7 @@ import { definePlugin } from '@retort/core';
 import { cait } from './cait.js';
 import { cifarResnet } from './cifar-resnet.js';
 import { clip } from './clip.js';
+import { decoder } from './decoder.js';
 import { deit } from './deit.js';
 import { layersModelStudent } from './layers-model-student.js';
 import { registerLayers } from './layers/register-layers.js';
@@ -20,6 +21,9 @@ export { clip, clipSizes } from './clip.js';
 export { clipNormalization, clipSpec } from './clip-spec.js';
 export type { ClipSettings, TowerSizes } from './clip-spec.js';
 export { convNorm, convNormRelu, depthwiseNorm } from './conv-norm.js';
+export { decoder } from './decoder.js';
+export { decoderSpec } from './decoder-spec.js';
+export type { DecoderSettings } from './decoder-spec.js';
 export { deit, deitSpec } from './deit.js';
 export { dropPathNoise } from './drop-path-noise.js';
 export { checkImageInput } from './image-input.js';
@@ -48,7 +52,7 @@ export const plugin = definePlugin({
   register(registry) {
     registerLayers();
     registry.add(cifarResnet).add(wideResnet).add(regnet).add(mobilenetV2).add(shufflenetV2).add(vgg);
-    registry.add(resnet).add(deit).add(cait).add(clip);
+    registry.add(resnet).add(deit).add(cait).add(clip).add(decoder);
     registry.add(smallCnn).add(layersModelStudent);
   },
 });

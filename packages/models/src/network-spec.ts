@@ -6,7 +6,7 @@ import { layerRules, sizeOf, type LayerConfig } from './layer-rules.js';
 export interface LayerSpec {
   /** Unique in the network; weights are keyed by it. */
   name: string;
-  /** Names of earlier layers, or of inputs: `image`, and `tokens` where there are texts. */
+  /** Names of earlier layers, or of inputs: `image`, and `tokens` where texts are read. */
   from: string[];
   config: LayerConfig;
   /** What the layer is called in published weights; absent where none are read. */
@@ -15,9 +15,9 @@ export interface LayerSpec {
 
 /** A network as plain data: counted without allocating, built by `buildStudent`. */
 export interface NetworkSpec {
-  /** [H, W, channels] of `image`, the input. */
-  imageShape: [number, number, number];
-  /** N of the other input, `tokens` [N] int32; absent where no texts are read. */
+  /** [H, W, channels] of the input `image`; absent where none are looked at. */
+  imageShape?: [number, number, number];
+  /** N of the input `tokens` [N] int32; absent where no texts are read. */
   contextLength?: number;
   /** In an order in which every layer stands after those it reads. */
   layers: LayerSpec[];
@@ -29,7 +29,7 @@ export interface NetworkSpec {
 
 /** Inputs by name, without the batch axis. */
 export function inputShapes({ imageShape, contextLength }: NetworkSpec): Record<string, Shape> {
-  return { image: imageShape, ...(contextLength !== undefined && { tokens: [contextLength] }) };
+  return { ...(imageShape && { image: imageShape }), ...(contextLength !== undefined && { tokens: [contextLength] }) };
 }
 
 /** Shapes without the batch axis, by layer name; those of the inputs among them. */
