@@ -43,7 +43,7 @@ export interface Collector {
   begin(): Promise<void>;
   /** One step of all copies; starts them anew first where {@link allOver}. @returns transitions */
   step(): Promise<number>;
-  /** Sums of each added reward's unweighted values over transitions, by name, and over how many; zeroed by `readRewards`. */
+  /** Means of what each added reward gave since the last call, weights left out, as `reward/NAME`. */
   readRewards(): Record<string, number>;
   save(): Promise<StateTree>;
   load(state: StateTree): Promise<void>;
@@ -124,16 +124,16 @@ export function createCollector(options: CollectOptions): Collector {
       tf.dispose([experience, decision] as unknown as tf.TensorContainer);
       endPiece();
       const counted = mask ? mask.reduce((sum, value) => sum + value, 0) : count;
-      for (let copy = 0; copy < count; copy++) over[copy] |= terminated[copy] | truncated[copy];
+      if (wholeEpisodes) for (let copy = 0; copy < count; copy++) over[copy] |= terminated[copy] | truncated[copy];
       steps++;
       transitions += counted;
       sums[rewards.length] += counted;
       return counted;
     },
     readRewards() {
-      const over = sums[rewards.length];
+      const rows = sums[rewards.length];
       const means = Object.fromEntries(
-        over > 0 ? rewards.map(({ name }, i): [string, number] => [`reward/${name}`, sums[i] / over]) : [],
+        rows > 0 ? rewards.map(({ name }, i): [string, number] => [`reward/${name}`, sums[i] / rows]) : [],
       );
       sums.fill(0);
       return means;

@@ -1,4 +1,4 @@
-import type { EnvironmentSpaces, RunScope, Seeds, StateTree, Teacher } from '@retort/core';
+import type { EnvironmentSpaces, RunScope, Seeds, StateTree, Teacher, UpdateReport } from '@retort/core';
 
 declare module '@retort/core' {
   interface PartKinds {
@@ -45,8 +45,8 @@ export interface EnvironmentReward {
   begin?(observations: Float32Array): Promise<void>;
   /** @returns [N], to be added to what the environment gave, times the reward's weight */
   reward(transition: EnvironmentTransition): Promise<ArrayLike<number>>;
-  /** Learns from the transitions since the last call, where it learns. @returns numbers for the log */
-  update?(): Promise<Record<string, number>>;
+  /** Learns from the transitions since the last call, where it learns. @returns scalars for the log; the caller disposes them */
+  update?(): UpdateReport;
   save(): Promise<StateTree>;
   load(state: StateTree): void;
   dispose?(): void;

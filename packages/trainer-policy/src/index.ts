@@ -1,4 +1,8 @@
 import { definePlugin } from '@retort/core';
+import { reinforcement } from './reinforcement.js';
+import { drnd } from './reward-drnd.js';
+import { rnd } from './reward-rnd.js';
+import { shaping } from './reward-shaping.js';
 
 export { createCollector } from './collect.js';
 export type { Collector, CollectOptions, WeightedEnvironmentReward } from './collect.js';
@@ -23,6 +27,12 @@ export { createObservationMoments } from './observation-moments.js';
 export type { ObservationMoments } from './observation-moments.js';
 export { createPolicyPlayer, modeOf } from './policy-player.js';
 export type { Player } from './policy-player.js';
+export { createTeacherGuidance } from './guidance.js';
+export type { TeacherGuidance } from './guidance.js';
+export { reinforcement } from './reinforcement.js';
+export { drnd, drndBonus } from './reward-drnd.js';
+export { rnd, squaredDistance } from './reward-rnd.js';
+export { shaping, shapingReward } from './reward-shaping.js';
 export { createRewardScale } from './reward-scale.js';
 export type { RewardScale } from './reward-scale.js';
 export { checkSameSpaces, loadPolicy, readPolicyMetadata, savePolicy } from './save-policy.js';
@@ -31,5 +41,11 @@ export { stepEnvironment } from './step-environment.js';
 export { createTrainingEpisodes } from './training-episodes.js';
 export type { TrainingEpisodes } from './training-episodes.js';
 
-/** Trainers that learn by acting. */
-export const plugin = definePlugin({ name: '@retort/trainer-policy', register() {} });
+/** Trainers that learn by acting, and rewards beside an environment's own. */
+export const plugin = definePlugin({
+  name: '@retort/trainer-policy',
+  register(registry) {
+    registry.add(reinforcement);
+    for (const reward of [rnd, drnd, shaping]) registry.add(reward);
+  },
+});
