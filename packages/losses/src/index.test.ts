@@ -19,6 +19,12 @@ it('registers its losses with a description for every option', () => {
     'interactive-contrastive',
     'relational-contrastive',
     'box',
+    'policy-nll',
+    'policy-kl',
+    'policy-mean',
+    'action-value',
+    'value',
+    'advantages',
   ]);
   for (const { part } of parts) {
     for (const option of Object.values(part.options.shape)) expect(option.description).toMatch(/\.$/);

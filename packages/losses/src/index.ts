@@ -11,9 +11,15 @@ import { infoNce } from './info-nce.js';
 import { interactiveContrastive } from './interactive-contrastive.js';
 import { knowledgeDistillation } from './knowledge-distillation.js';
 import { normDirection } from './norm-direction.js';
+import { policyKl } from './policy-kl.js';
+import { policyMean } from './policy-mean.js';
+import { policyNll } from './policy-nll.js';
 import { relationalContrastive } from './relational-contrastive.js';
 import { relationalDistillation } from './relational-distillation.js';
 import { spatialKl } from './spatial-kl.js';
+import { actionValue } from './value-action.js';
+import { advantages } from './value-advantages.js';
+import { value } from './value.js';
 
 export { attentionDistance, attentionTransfer } from './attention-transfer.js';
 export { box, generalizedIou } from './box.js';
@@ -33,9 +39,15 @@ export { interactiveContrastive } from './interactive-contrastive.js';
 export { knowledgeDistillation, softenedKl } from './knowledge-distillation.js';
 export { standardizeLogits } from './logit-standardization.js';
 export { normDirection, normDirectionDistance } from './norm-direction.js';
+export { policyDivergence, policyKl } from './policy-kl.js';
+export { actionDistance, policyMean } from './policy-mean.js';
+export { bestActionNll, policyNll } from './policy-nll.js';
 export { relationalContrastive, symmetricKl } from './relational-contrastive.js';
 export { angleRelation, distanceRelation, relationalDistillation } from './relational-distillation.js';
 export { spatialDivergence, spatialKl } from './spatial-kl.js';
+export { actionValue } from './value-action.js';
+export { advantages } from './value-advantages.js';
+export { groupRelative, value } from './value.js';
 
 /** Task and distillation losses. */
 export const plugin = definePlugin({
@@ -56,6 +68,12 @@ export const plugin = definePlugin({
       .add(clipFeature)
       .add(interactiveContrastive)
       .add(relationalContrastive)
-      .add(box);
+      .add(box)
+      .add(policyNll)
+      .add(policyKl)
+      .add(policyMean)
+      .add(actionValue)
+      .add(value)
+      .add(advantages);
   },
 });

@@ -41,6 +41,21 @@ export function checkSameClasses(loss: string, context: LossContext): void {
 }
 
 /**
+ * Both networks must give an output as [B, n] of the same actions.
+ *
+ * @throws InputError naming both shapes
+ */
+export function checkSameActions(loss: string, context: LossContext, output: string): void {
+  const [actions] = shapeOf(loss, context, 'student', output, ['n']);
+  const [teacherActions] = shapeOf(loss, context, 'teacher', output, ['n']);
+  if (actions !== teacherActions) {
+    throw incomparable(loss, context, output, 'compares the same actions', [
+      'take a teacher that acts in the same environment',
+    ]);
+  }
+}
+
+/**
  * The labels [B] of a batch, −1 where one is unknown.
  *
  * @throws InputError where the data set gives none
