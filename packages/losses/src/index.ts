@@ -16,6 +16,8 @@ import { policyMean } from './policy-mean.js';
 import { policyNll } from './policy-nll.js';
 import { relationalContrastive } from './relational-contrastive.js';
 import { relationalDistillation } from './relational-distillation.js';
+import { sequenceCrossEntropy } from './sequence-cross-entropy.js';
+import { sequenceForwardKl, sequenceJsd, sequenceReverseKl } from './sequence-divergence.js';
 import { spatialKl } from './spatial-kl.js';
 import { actionValue } from './value-action.js';
 import { advantages } from './value-advantages.js';
@@ -44,6 +46,15 @@ export { actionDistance, policyMean } from './policy-mean.js';
 export { bestActionNll, policyNll } from './policy-nll.js';
 export { relationalContrastive, symmetricKl } from './relational-contrastive.js';
 export { angleRelation, distanceRelation, relationalDistillation } from './relational-distillation.js';
+export { sequenceCrossEntropy, tokenLogProbability } from './sequence-cross-entropy.js';
+export {
+  forwardKl,
+  generalizedJsd,
+  reverseKl,
+  sequenceForwardKl,
+  sequenceJsd,
+  sequenceReverseKl,
+} from './sequence-divergence.js';
 export { spatialDivergence, spatialKl } from './spatial-kl.js';
 export { actionValue } from './value-action.js';
 export { advantages } from './value-advantages.js';
@@ -68,6 +79,10 @@ export const plugin = definePlugin({
       .add(clipFeature)
       .add(interactiveContrastive)
       .add(relationalContrastive)
+      .add(sequenceCrossEntropy)
+      .add(sequenceForwardKl)
+      .add(sequenceReverseKl)
+      .add(sequenceJsd)
       .add(box)
       .add(policyNll)
       .add(policyKl)

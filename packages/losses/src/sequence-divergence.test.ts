@@ -144,7 +144,7 @@ describeEachBackend('losses over the tokens of an answer', () => {
       await expectNoLeak(() => {
         const [s, t, given] = [logits(studentLogits), logits(teacherLogits), batch()];
         const value = makeLoss(part, options, shapes).apply(s, t, given, { training: true });
-        tf.dispose([s, t, given, value]);
+        tf.dispose([s, t, given, value.perSample]);
       });
     }
   });

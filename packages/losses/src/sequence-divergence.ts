@@ -89,9 +89,9 @@ export const reverseKl: Divergence = (logTeacher, logStudent) =>
 export function generalizedJsd(beta: number): Divergence {
   return (logTeacher, logStudent) =>
     tf.tidy(() => {
-      // log m = log(1 − β) q + softplus(log β p − log (1 − β) q): no sum of small probabilities is taken.
-      const weighted = logStudent.add<tf.Tensor3D>(Math.log(1 - beta));
-      const logMixture = weighted.add<tf.Tensor3D>(tf.softplus(logTeacher.add(Math.log(beta)).sub(weighted)));
+      // log (a + b) = log max + softplus(−|log a − log b|): small probabilities are not added, nor large logarithms taken away.
+      const [ofP, ofQ] = [logTeacher.add(Math.log(beta)), logStudent.add(Math.log(1 - beta))];
+      const logMixture = ofP.maximum(ofQ).add(tf.softplus(ofP.sub(ofQ).abs().neg()));
       const ofTeacher = logTeacher.exp().mul(logTeacher.sub(logMixture)).sum(2);
       const ofStudent = logStudent.exp().mul(logStudent.sub(logMixture)).sum(2);
       return ofTeacher.mul(beta).add(ofStudent.mul(1 - beta));
