@@ -55,7 +55,7 @@ describe('one manifest', () => {
         set: ['trainer.epochs=1'],
       }),
     );
-    expect({ name, baseline, metric }).toEqual({ name: 'student', baseline: 'none', metric: 'top-1' });
+    expect({ name, baseline, metric }).toEqual({ name: 'student', baseline: 'none', metric: undefined });
     expect(arms).toEqual([
       { name: 'none', manifest, settings: ['trainer.epochs=1', 'trainer.weighting=none'], seeds: [1, 2] },
       {

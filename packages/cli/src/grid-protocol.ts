@@ -20,7 +20,8 @@ export interface GridProtocol {
   arms: Arm[];
   /** Name of the arm that the others are compared with. */
   baseline: string;
-  metric: string;
+  /** Absent where nobody said which. */
+  metric?: string;
 }
 
 export interface ProtocolOptions {
@@ -89,7 +90,7 @@ export function readProtocol(files: readonly string[], options: ProtocolOptions)
   if (!names.includes(baseline)) {
     throw new InputError(`baseline: no arm is called "${baseline}"; ${nearestHint(baseline, names)}`);
   }
-  return { name: read.name, arms, baseline, metric: options.metric ?? read.metric ?? 'top-1' };
+  return { name: read.name, arms, baseline, metric: options.metric ?? read.metric };
 }
 
 type Read = Pick<GridProtocol, 'name' | 'arms'> & { baseline?: string; metric?: string };

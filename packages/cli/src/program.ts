@@ -404,7 +404,10 @@ Examples:
       '--baseline <arm>',
       'the arm that others are compared with (default: baseline if there is one, else the first)',
     )
-    .option('--metric <name>', 'what is compared: a metric of the test split, or validation/NAME (default: top-1)')
+    .option(
+      '--metric <name>',
+      'what is compared: a metric of the test split, or validation/NAME (default: top-1, or return of what acts)',
+    )
     .option('--name <name>', 'of the comparison (default: that of the protocol or the manifests)')
     .addOption(settings)
     .option('-f, --folder <out>', 'where results go (default: runs/compare-NAME)')

@@ -21,7 +21,7 @@ import {
   writtenManifest,
   writeWhole,
 } from '@retort/core';
-import type { GridResult } from '@retort/report';
+import { type GridResult, isScore, seenByEpoch } from '@retort/report';
 import { parse } from 'yaml';
 import { describeFailure } from './failure.js';
 import { comparable } from './grid-manifest.js';
@@ -170,21 +170,19 @@ function shareOf(told: (share: number) => void): Emit {
 function resultOf(order: Order, { results }: RunOutcome): GridResult {
   const { folder, about } = order;
   const log = readLog(folder);
-  const of = <T extends LoggedEvent['type']>(type: T) =>
-    log.filter((event): event is Extract<LoggedEvent, { type: T }> => event.type === type);
-  const epochs = of('epoch');
+  const epochs = eventsOf(log, 'epoch');
   const { locked } = parse(readLock(folder)) as { locked: { threads?: number; fingerprints: Record<string, string> } };
   return {
     ...about,
     commit: about.commit && readMakers(order).commits.join(', then '),
     machine: `${cpus()[0]?.model ?? process.arch}, node ${process.version}`,
-    backend: of('backend').at(-1)?.name ?? 'unknown',
+    backend: eventsOf(log, 'backend').at(-1)?.name ?? 'unknown',
     threads: locked.threads,
     seconds: Number(epochs.reduce((sum, { seconds }) => sum + seconds, 0).toFixed(1)),
     memoryBytes: process.resourceUsage().maxRSS * 1024,
     last: scalars(results.last),
     best: results.best && scalars(results.best),
-    validation: validationCurve(of('evaluation')),
+    ...validationCurve(log),
     weightsByEpoch: weightCurves(epochs),
     fingerprints: locked.fingerprints,
   };
@@ -202,15 +200,32 @@ function scalars(values: Record<string, MetricValue>): Record<string, number> {
   );
 }
 
-/** The student in training, by epoch counted from 1; of metrics by teacher the end is enough. */
-function validationCurve(evaluations: Extract<LoggedEvent, { type: 'evaluation' }>[]): GridResult['validation'] {
-  const curve = evaluations.filter(({ split, student }) => split === 'validation' && student === 'current');
-  if (curve.length === 0) return undefined;
-  const names = Object.keys(scalars(curve[0].values)).filter((name) => !name.includes('/'));
+/**
+ * The student in training, by epoch counted from 1, and what it had seen by then where that is no images. Of metrics by teacher the
+ * end is enough; scores by environment are kept.
+ */
+function validationCurve(log: readonly LoggedEvent[]): Pick<GridResult, 'validation' | 'seen'> {
+  const curve = eventsOf(log, 'evaluation').filter(
+    ({ split, student }) => split === 'validation' && student === 'current',
+  );
+  if (curve.length === 0) return {};
+  const names = Object.keys(scalars(curve[0].values)).filter((name) => !name.includes('/') || isScore(name));
+  const unit = eventsOf(log, 'run-start').at(-1)?.unit;
+  const seen = seenByEpoch(eventsOf(log, 'epoch'));
   return {
-    epoch: curve.map(({ epoch }) => epoch + 1),
-    ...Object.fromEntries(names.map((name) => [name, curve.map(({ values }) => short(values[name] as number))])),
+    validation: {
+      epoch: curve.map(({ epoch }) => epoch + 1),
+      ...Object.fromEntries(names.map((name) => [name, curve.map(({ values }) => short(values[name] as number))])),
+    },
+    ...(unit !== undefined && { seen: { unit, counts: curve.map(({ epoch }) => seen[epoch]) } }),
   };
+}
+
+function eventsOf<T extends LoggedEvent['type']>(
+  log: readonly LoggedEvent[],
+  type: T,
+): Extract<LoggedEvent, { type: T }>[] {
+  return log.filter((event): event is Extract<LoggedEvent, { type: T }> => event.type === type);
 }
 
 function weightCurves(epochs: Extract<LoggedEvent, { type: 'epoch' }>[]): GridResult['weightsByEpoch'] {

@@ -1,5 +1,6 @@
 import { isFraction, missing, plain } from './numbers.js';
 import { fullMetric } from './grid-summary.js';
+import type { RobustMean } from './interquartile-mean.js';
 import type { Sample } from './statistics.js';
 
 /** How the values of a metric are written: fractions in percent with two digits, anything else with four significant ones. */
@@ -26,6 +27,11 @@ export function meanAndDeviation(sample: Sample | undefined, { number }: MetricF
 export function meanAndInterval(sample: Sample | undefined, { number }: MetricFormat): string {
   if (!sample) return missing;
   return sample.interval ? `${number(sample.mean)} [${sample.interval.map(number).join(', ')}]` : number(sample.mean);
+}
+
+/** `487.3 [460.1, 500]`; the interquartile mean alone where there is no interval. */
+export function scoreAndInterval(score: RobustMean | undefined, format: MetricFormat): string {
+  return meanAndInterval(score && { n: score.n, mean: score.value, interval: score.interval }, format);
 }
 
 /** `≥ 4.90, ≤ 7.76` */

@@ -1,6 +1,6 @@
 import { meanCurve, renderGrid } from './grid-page.js';
 import { summarizeGrid } from './grid-summary.js';
-import { syntheticGrid } from './test-support/synthetic-grid.js';
+import { syntheticActingGrid, syntheticGrid } from './test-support/synthetic-grid.js';
 
 describe('renderGrid', () => {
   const page = renderGrid(summarizeGrid(syntheticGrid({ epochs: 12 })));
@@ -42,6 +42,26 @@ describe('renderGrid', () => {
 
   it('is the same text for the same grid', () => {
     expect(renderGrid(summarizeGrid(syntheticGrid({ epochs: 12 })))).toBe(page);
+  });
+});
+
+describe('renderGrid of who acts', () => {
+  const page = renderGrid(summarizeGrid(syntheticActingGrid()));
+
+  it('draws interquartile means over environment steps, a band around each', () => {
+    expect(page).toContain('Validation return');
+    expect(page).toContain('band: its 95 % bootstrap interval');
+    expect(page).toMatch(/<text class="middle label"[^>]*>environment steps</);
+    expect(page.match(/class="band"/g)).toHaveLength(3);
+    expect(page).toContain('environment steps 20');
+    expect(page).toContain('<desc>teacher: 499.5 [');
+    expect(page.slice(page.indexOf('<main>'))).not.toMatch(/\d%/);
+  });
+
+  it('keeps to epochs where runs count different things', () => {
+    const grid = syntheticActingGrid();
+    delete grid.results[0].seen;
+    expect(renderGrid(summarizeGrid(grid))).toMatch(/<text class="middle label"[^>]*>epoch</);
   });
 });
 

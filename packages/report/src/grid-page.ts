@@ -6,6 +6,7 @@ import {
   meanAndInterval,
   type MetricFormat,
   pText,
+  scoreAndInterval,
 } from './grid-format.js';
 import type { GridResult } from './grid-result.js';
 import {
@@ -20,9 +21,10 @@ import { explain, studentNames } from './grid-text.js';
 import { intervalChart } from './interval-chart.js';
 import { lineChart, type Point, type Series } from './line-chart.js';
 import { markup, type Content, type Markup } from './markup.js';
-import { duration, finite, isFraction, plain } from './numbers.js';
+import { duration, finite, isFraction, isScore, plain } from './numbers.js';
 import { page } from './page.js';
 import { formatMetric, metricFormat } from './run-metrics.js';
+import { scoreCurve } from './score-curve.js';
 import { mean, standardDeviation } from './statistics.js';
 
 const students: readonly StudentKind[] = ['last', 'best'];
@@ -70,18 +72,28 @@ function facts({ grid, metric, arms }: GridSummary): Content {
 function results(summary: GridSummary): Content {
   const { grid, metric, arms } = summary;
   const format = gridFormat(grid.metric);
+  const robust = isScore(metric);
   return markup`<h2>Results</h2>
     ${table(
       explain(summary).means,
-      ['arm', 'what', 'runs', ...students.flatMap((student) => [studentNames[student], '95 % interval'])],
-      arms.map(({ name, about, runs, values }) => [
+      [
+        ...['arm', 'what', 'runs'],
+        ...students.flatMap((student) =>
+          robust ? [`${studentNames[student]}, IQM`, studentNames[student]] : [studentNames[student], '95 % interval'],
+        ),
+      ],
+      arms.map(({ name, about, runs, values, scores }) => [
         name,
         about,
         runs.length,
-        ...students.flatMap((student) => [
-          meanAndDeviation(values[student], format),
-          values[student]?.interval?.map(format.number).join(' to ') ?? '–',
-        ]),
+        ...students.flatMap((student) =>
+          robust
+            ? [scoreAndInterval(scores?.[student], format), meanAndDeviation(values[student], format)]
+            : [
+                meanAndDeviation(values[student], format),
+                values[student]?.interval?.map(format.number).join(' to ') ?? '–',
+              ],
+        ),
       ]),
       2,
     )}
@@ -89,18 +101,19 @@ function results(summary: GridSummary): Content {
       ${students.map((student) =>
         intervalChart({
           title: `${metric}, ${studentNames[student]}`,
-          note: 'Small dots: runs. Large dot and bar: mean over seeds and its 95 % interval.',
+          note: `Small dots: runs. Large dot and bar: ${robust ? 'interquartile mean' : 'mean'} over seeds and its 95 % ${robust ? 'bootstrap ' : ''}interval.`,
           axisFormat: axisFormat(format),
           rows: arms.flatMap((arm, color) => {
             const sample = arm.values[student];
             if (!sample) return [];
+            const score = arm.scores?.[student];
             return {
               name: arm.name,
               color,
-              mean: sample.mean,
-              interval: sample.interval,
+              mean: score?.value ?? sample.mean,
+              interval: (score ?? sample).interval,
               values: arm.runs.flatMap((run) => valueOf(run, student, metric) ?? []),
-              text: `${arm.name}: ${meanAndInterval(sample, format)}, n = ${sample.n}`,
+              text: `${arm.name}: ${score ? scoreAndInterval(score, format) : meanAndInterval(sample, format)}, n = ${sample.n}`,
             };
           }),
         }),
@@ -157,26 +170,29 @@ function training({ metric, arms }: GridSummary): Content {
   const measured = arms.flatMap(({ runs }) => runs.flatMap(({ validation }) => Object.keys(validation ?? {})));
   const wanted = metric.replace(/^\w+\//, '');
   const name = measured.includes(wanted) ? wanted : measured.find((one) => one !== 'epoch');
+  if (name === undefined) return undefined;
+  const robust = isScore(name);
+  const units = new Set(arms.flatMap(({ runs }) => runs.map(({ seen }) => seen?.unit)));
+  // Runs that count different things have only their epochs in common.
+  const unit = units.size === 1 ? [...units][0] : undefined;
   const series = arms.flatMap((arm, color): Series[] => {
-    const points = meanCurve(
-      arm.runs.map(({ validation }) => ({
-        x: validation?.epoch,
-        y: name === undefined ? undefined : validation?.[name],
-      })),
-      name !== undefined && isFraction(name) ? [0, 1] : undefined,
-    );
+    const runs = arm.runs.map(({ validation, seen }) => ({
+      x: (unit === undefined ? validation?.epoch : seen?.counts) ?? [],
+      y: validation?.[name] ?? [],
+    }));
+    const points = robust ? scoreCurve(runs) : meanCurve(runs, isFraction(name) ? [0, 1] : undefined);
     return points.length > 0 ? [{ name: arm.name, points, color }] : [];
   });
-  const chart =
-    name !== undefined &&
-    lineChart({
-      title: `Validation ${name}`,
-      note: 'Mean over seeds; band: one standard deviation to each side.',
-      xLabel: 'epoch',
-      wide: true,
-      series,
-      ...metricFormat(name),
-    });
+  const chart = lineChart({
+    title: `Validation ${name}`,
+    note: robust
+      ? 'Interquartile mean over seeds; band: its 95 % bootstrap interval.'
+      : 'Mean over seeds; band: one standard deviation to each side.',
+    xLabel: unit ?? 'epoch',
+    wide: true,
+    series,
+    ...metricFormat(name),
+  });
   return (
     chart &&
     markup`<h2>Training</h2>

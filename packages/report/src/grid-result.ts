@@ -25,6 +25,8 @@ const resultSchema = z.object({
   best: scalars.optional(),
   /** The student in training, `epoch` counted from 1. */
   validation: series.optional(),
+  /** What had been seen by then, where it is no images: `environment steps`, at each entry of `validation`. */
+  seen: z.object({ unit: z.string(), counts: z.array(z.number()) }).optional(),
   /** Mean teacher weights of every epoch, by head and teacher. */
   weightsByEpoch: z.record(z.string(), series).optional(),
   /** sha256 of data and teachers. */

@@ -1,4 +1,5 @@
-import { finite } from './numbers.js';
+import { describeScores, type RobustMean } from './interquartile-mean.js';
+import { finite, isScore } from './numbers.js';
 import type { GridResult } from './grid-result.js';
 import { describeDifferences, describeSample, holm, type PairedDifference, type Sample } from './statistics.js';
 
@@ -32,6 +33,8 @@ export interface ArmSummary extends GridArm {
   missing: number[];
   failed: number[];
   values: Record<StudentKind, Sample | undefined>;
+  /** The same by interquartile means, of metrics that are scores of somebody who acts. */
+  scores?: Record<StudentKind, RobustMean | undefined>;
   seconds?: Sample;
   memoryBytes?: Sample;
 }
@@ -84,8 +87,9 @@ export function valueOf(run: GridResult, student: StudentKind, metric: string): 
 
 function summarizeArm(arm: GridArm, { results, failures }: Grid, metric: string): ArmSummary {
   const runs = arm.seeds.flatMap((seed) => results.find((one) => one.arm === arm.name && one.seed === seed) ?? []);
-  const sample = (value: (run: GridResult) => number | undefined) =>
-    describeSample(runs.map(value).filter((one) => one !== undefined));
+  const listOf = (value: (run: GridResult) => number | undefined) => runs.map(value).filter((one) => one !== undefined);
+  const sample = (value: (run: GridResult) => number | undefined) => describeSample(listOf(value));
+  const score = (student: StudentKind) => describeScores([listOf((run) => valueOf(run, student, metric))]);
   return {
     ...arm,
     runs,
@@ -95,6 +99,7 @@ function summarizeArm(arm: GridArm, { results, failures }: Grid, metric: string)
       last: sample((run) => valueOf(run, 'last', metric)),
       best: sample((run) => valueOf(run, 'best', metric)),
     },
+    ...(isScore(metric) && { scores: { last: score('last'), best: score('best') } }),
     seconds: sample(({ seconds }) => seconds),
     memoryBytes: sample(({ memoryBytes }) => memoryBytes),
   };

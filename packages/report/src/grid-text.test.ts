@@ -1,6 +1,6 @@
 import { gridCsv, gridMarkdown, runsCsv } from './grid-text.js';
 import { summarizeGrid } from './grid-summary.js';
-import { syntheticGrid, syntheticResult } from './test-support/synthetic-grid.js';
+import { syntheticActingGrid, syntheticGrid, syntheticResult } from './test-support/synthetic-grid.js';
 
 const whole = syntheticGrid();
 /** Two arms of three seeds with differences 0.25, 0.5 and 0.75: mean 1/2, deviation 1/4. */
@@ -71,5 +71,37 @@ describe('runsCsv', () => {
       'arm,seed,metric,last,best,seconds,memory_bytes,backend,threads,machine,version,commit',
       'none,1,test/top-1,0.125,0.125,61,268435456,wasm,1,"abacus, node v20",0.1.0,',
     ]);
+  });
+});
+
+describe('tables of who acts', () => {
+  const summary = summarizeGrid(syntheticActingGrid());
+  const markdown = gridMarkdown(summary);
+
+  it('have interquartile means with bootstrap intervals beside means, and no percent signs', () => {
+    expect(markdown).toContain(
+      'test/return: interquartile mean (IQM) [its 95 % bootstrap interval], and mean ± standard deviation, over seeds.',
+    );
+    expect(markdown).toContain(
+      '| arm | n | last epoch, IQM | last epoch | best on validation, IQM | best on validation | time |',
+    );
+    expect(markdown).toContain('| --- | --: | --: | --: | --: | --: | --: | --: | --- |');
+    // 498.5, 500 and 500 of five; the mean of all is 482.1 with deviation 39.19.
+    expect(markdown).toMatch(/\n\| teacher \| 5 \| 499\.5 \[\d+\.?\d*, 500\] \| 482\.1 ± 39\.19 \|/);
+    expect(markdown).toMatch(/\n\| scratch \| 5 \| 205\.5 \[/);
+    expect(markdown.replaceAll('95 %', '')).not.toContain('%');
+  });
+
+  it('have them in CSV as well, in columns after the others', () => {
+    const [head, teacher] = gridCsv(summary).split('\n');
+    expect(head).toMatch(/,memory_bytes,iqm,iqm_low,iqm_high$/);
+    expect(teacher).toMatch(/^teacher,last,test\/return,5,482\.1,.*,499\.5,[\d.]+,500$/);
+    expect(teacher.split(',')).toHaveLength(head.split(',').length);
+  });
+
+  it('tell successes in percent', () => {
+    const grid = syntheticActingGrid();
+    for (const { last } of grid.results) last['test/success'] = 0.75;
+    expect(gridMarkdown(summarizeGrid({ ...grid, metric: 'success' }))).toContain('| 75.00 [75.00, 75.00] |');
   });
 });

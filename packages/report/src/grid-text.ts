@@ -1,6 +1,14 @@
 import { backendText, type GridSummary, type StudentKind } from './grid-summary.js';
-import { boundsText, bytes, gridFormat, meanAndDeviation, meanAndInterval, pText } from './grid-format.js';
-import { duration } from './numbers.js';
+import {
+  boundsText,
+  bytes,
+  gridFormat,
+  meanAndDeviation,
+  meanAndInterval,
+  pText,
+  scoreAndInterval,
+} from './grid-format.js';
+import { duration, isScore } from './numbers.js';
 import type { PairedDifference, Sample } from './statistics.js';
 
 /** How the two students of a run are called. */
@@ -11,31 +19,40 @@ export function explain({ grid, metric, differences }: GridSummary): { means: st
   const { unit, differenceUnit } = gridFormat(grid.metric);
   const count = differences.filter(({ values }) => values.last?.p !== undefined).length;
   return {
-    means: `${metric}${unit && ` in ${unit}`}: mean ± standard deviation over seeds.`,
+    means: `${metric}${unit && ` in ${unit}`}: ${isScore(metric) ? 'interquartile mean (IQM) [its 95 % bootstrap interval], and mean ± standard deviation,' : 'mean ± standard deviation'} over seeds.`,
     differences: `Paired differences to ${grid.baseline} over common seeds${differenceUnit && `, in ${differenceUnit}`}: mean [95 % interval, Student's t]. One-sided 95 % bounds are each for itself: at least, at most. p: two-sided paired t-test${count > 0 ? `, and adjusted by Holm over ${count} ${count === 1 ? 'comparison' : 'comparisons'}` : ''}.`,
   };
 }
 
 /** The summary as Markdown. */
 export function gridMarkdown(summary: GridSummary): string {
-  const { grid, arms, differences, remarks } = summary;
+  const { grid, metric, arms, differences, remarks } = summary;
   const format = gridFormat(grid.metric);
   const text = explain(summary);
   const students = (['last', 'best'] as const).filter((student) => arms.some(({ values }) => values[student]));
+  const robust = isScore(metric);
+  const columns = robust ? 2 * students.length : students.length;
   const blocks = [
     `# ${grid.name}`,
     `${text.means} Time of training and peak memory: means.`,
     markdownTable(
-      ['arm', 'n', ...students.map((student) => studentNames[student]), 'time', 'memory', 'backend'],
-      arms.map(({ name, runs, values, seconds, memoryBytes }) => [
+      [
+        ...['arm', 'n'],
+        ...students.flatMap((student) => [...(robust ? [`${studentNames[student]}, IQM`] : []), studentNames[student]]),
+        ...['time', 'memory', 'backend'],
+      ],
+      arms.map(({ name, runs, values, scores, seconds, memoryBytes }) => [
         name,
         String(runs.length),
-        ...students.map((student) => meanAndDeviation(values[student], format)),
+        ...students.flatMap((student) => [
+          ...(robust ? [scoreAndInterval(scores?.[student], format)] : []),
+          meanAndDeviation(values[student], format),
+        ]),
         duration(seconds?.mean),
         bytes(memoryBytes?.mean),
         [...new Set(runs.map(backendText))].join('; '),
       ]),
-      2 + students.length + 2,
+      2 + columns + 2,
     ),
   ];
   if (differences.length > 0) {
@@ -67,13 +84,14 @@ function markdownTable(head: string[], rows: string[][], right: number): string 
   return [line(head), line(head.map((_, i) => (i === 0 || i >= right ? '---' : '--:'))), ...rows.map(line)].join('\n');
 }
 
-/** A line per arm and student: raw numbers, fractions not in percent. */
+/** A line per arm and student: raw numbers, fractions not in percent. Interquartile means where the metric is a score. */
 export function gridCsv({ grid, metric, arms, differences }: GridSummary): string {
   const head = [
     ...['arm', 'student', 'metric', 'n', 'mean', 'deviation', 'low', 'high', 'baseline', 'pairs', 'difference'],
     ...['difference_low', 'difference_high', 'at_least', 'at_most', 'p', 'p_holm', 'seconds', 'memory_bytes'],
+    ...(isScore(metric) ? ['iqm', 'iqm_low', 'iqm_high'] : []),
   ];
-  const rows = arms.flatMap(({ name, values, seconds, memoryBytes }) =>
+  const rows = arms.flatMap(({ name, values, scores, seconds, memoryBytes }) =>
     (['last', 'best'] as const).map((student) => {
       const sample: Sample | undefined = values[student];
       const difference: (PairedDifference & { adjustedP?: number }) | undefined = differences.find(
@@ -83,6 +101,7 @@ export function gridCsv({ grid, metric, arms, differences }: GridSummary): strin
         ...[name, student, metric, sample?.n ?? 0, sample?.mean, sample?.deviation, ...pair(sample?.interval)],
         ...[difference && grid.baseline, difference?.n, difference?.mean, ...pair(difference?.interval)],
         ...[...pair(difference?.bounds), difference?.p, difference?.adjustedP, seconds?.mean, memoryBytes?.mean],
+        ...(scores ? [scores[student]?.value, ...pair(scores[student]?.interval)] : []),
       ];
     }),
   );

@@ -54,7 +54,12 @@ export function moment(time: string): string {
 
 /** Whether a metric is a fraction in [0, 1], shown in percent. */
 export function isFraction(metric: string): boolean {
-  return /^(top-\d+|calibration-error|agreement\/|recall|(.*-)?accuracy)/.test(metric);
+  return /^(top-\d+|calibration-error|agreement\/|recall|success$|(.*-)?accuracy)/.test(metric);
+}
+
+/** Whether a metric tells how well somebody acts: over seeds it is told by its interquartile mean. */
+export function isScore(metric: string): boolean {
+  return /^((train|validation|test)\/)?(return|success|episode-length)(?![a-z])/.test(metric);
 }
 
 function withMinus(text: string): string {

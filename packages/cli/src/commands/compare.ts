@@ -148,7 +148,7 @@ function summarize(
     });
   }
   const known = [...new Set(results.flatMap(({ last }) => Object.keys(last)))];
-  const metric = fullMetric(protocol.metric);
+  const metric = fullMetric(protocol.metric ?? usualMetric(known));
   if (results.length > 0 && !known.includes(metric)) {
     throw new InputError(`no run has measured ${metric}; ${nearestHint(metric, known)}`, {
       hints: ['choose with --metric; metrics of the test split need no split before them'],
@@ -181,6 +181,11 @@ function summarize(
       .join('\n')}`,
   );
   return failures.length > 0 ? 1 : 0;
+}
+
+/** Accuracy of what was trained to classify, the return of what was trained to act. */
+function usualMetric(known: readonly string[]): string {
+  return ['top-1', 'return'].find((name) => known.includes(fullMetric(name))) ?? 'top-1';
 }
 
 function withoutRuns({ metric, arms, differences, remarks, grid }: GridSummary): object {

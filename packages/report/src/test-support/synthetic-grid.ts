@@ -74,3 +74,37 @@ export function syntheticGrid({ epochs = 0, name = 'three-arms' }: { epochs?: nu
     failures: [],
   };
 }
+
+/** Five seeds of three arms that act: returns of a cart-pole over environment steps, counted per epoch. */
+export function syntheticActingGrid(): Grid {
+  const returns = {
+    teacher: [500, 498.5, 500, 412, 500],
+    scratch: [231, 180.5, 322, 41, 205],
+    student: [500, 471, 488.25, 455, 499],
+  };
+  const axis = Array.from({ length: 10 }, (_, i) => i + 1);
+  return {
+    name: 'policy-cart-pole',
+    metric: 'return',
+    baseline: 'scratch',
+    arms: Object.keys(returns).map((name) => ({ name, about: `manifests/${name}.yaml`, seeds: [1, 2, 3, 4, 5] })),
+    results: Object.entries(returns).flatMap(([arm, list]) =>
+      list.map((last, i): GridResult => {
+        const { seed, version, machine, backend, threads, seconds, memoryBytes } = syntheticResult({
+          ...{ arm, seed: i + 1, last: 0 },
+        });
+        return {
+          ...{ arm, seed, version, machine, backend, threads, seconds, memoryBytes },
+          last: { epoch: 9, 'test/return': last, 'test/episode-length': last },
+          best: { epoch: 8, 'test/return': last },
+          validation: {
+            epoch: axis,
+            return: axis.map((x) => Number((last * (1 - Math.exp(-x / (2 + i / 4)))).toPrecision(5))),
+          },
+          seen: { unit: 'environment steps', counts: axis.map((x) => x * 2048) },
+        };
+      }),
+    ),
+    failures: [],
+  };
+}
