@@ -63,6 +63,17 @@ export interface EnvironmentStep {
   truncated: Uint8Array;
 }
 
+/** One of the tasks that the copies of an environment play, as it is by itself. */
+export interface EnvironmentTask extends EnvironmentSpaces {
+  /** Short, for logs; no other task has it: `cart-pole`. */
+  readonly name: string;
+  readonly identity: string;
+  readonly rewardRange: { low: number; high: number };
+  readonly timeLimit: number;
+  /** What the task itself shows. @param observations [B, …shape] as the environment shows them @returns [B, …own shape], a new array */
+  own(observations: Float32Array): Float32Array;
+}
+
 /**
  * N copies of an environment, stepped together; the meaning of a step, of its ends and of spaces is Gymnasium's. A copy whose
  * episode ends starts the next one within the same step (Gymnasium's `AutoresetMode.SAME_STEP`). Copy i is a function of the
@@ -84,6 +95,11 @@ export interface Environment extends Stateful, EnvironmentSpaces {
   readonly rewardRange: { low: number; high: number };
   /** Steps after which an episode is truncated; ∞ of an environment that has no limit, which trainers refuse. */
   readonly timeLimit: number;
+  /**
+   * Of an environment whose copies play different tasks: copy i plays task i mod K. A task's discrete actions are the first ones of
+   * the environment's.
+   */
+  readonly tasks?: readonly EnvironmentTask[];
   /** [N, …shape] what the copies show now, also after `load`; the array that `reset` and `step` return. */
   readonly observations: Float32Array;
   /** Starts an episode in all copies, or in those whose entry of `mask` [N] is 1. Leaves other arrays of a step alone. */

@@ -23,6 +23,7 @@ export type {
   EnvironmentContext,
   EnvironmentSpaces,
   EnvironmentStep,
+  EnvironmentTask,
   ObservationSpace,
   Picture,
 } from './environment.js';

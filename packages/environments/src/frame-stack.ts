@@ -26,6 +26,8 @@ export function stackFrames(environment: Environment, frames: number): Environme
 
   return {
     ...environment,
+    // What tasks show is no longer what is shown.
+    tasks: undefined,
     identity: `frame-stack ${JSON.stringify({ frames })} of ${environment.identity}`,
     observationSpace: observationSpace(
       [...space.shape.slice(0, -1), width],

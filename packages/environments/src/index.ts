@@ -6,6 +6,7 @@ import { frameStack } from './frame-stack.js';
 import { freeway } from './freeway.js';
 import { keyDoor } from './key-door.js';
 import { mountainCar, mountainCarContinuous } from './mountain-car.js';
+import { multiTask } from './multi-task.js';
 import { partialObservation } from './partial-observation.js';
 import { pendulum } from './pendulum.js';
 import { spaceInvaders } from './space-invaders.js';
@@ -21,6 +22,7 @@ export { frameStack, stackFrames } from './frame-stack.js';
 export { freeway } from './freeway.js';
 export { keyDoor } from './key-door.js';
 export { mountainCar, mountainCarContinuous } from './mountain-car.js';
+export { joinTasks, multiTask } from './multi-task.js';
 export { hideEntries, partialObservation } from './partial-observation.js';
 export { timeLimitOption } from './options.js';
 export { pendulum } from './pendulum.js';
@@ -39,6 +41,6 @@ export const plugin = definePlugin({
   register(registry) {
     registry.add(cartPole).add(acrobot).add(mountainCar).add(mountainCarContinuous).add(pendulum);
     registry.add(keyDoor).add(tMaze).add(breakout).add(freeway).add(spaceInvaders);
-    registry.add(frameStack).add(partialObservation).add(timeLimitPart);
+    registry.add(frameStack).add(partialObservation).add(timeLimitPart).add(multiTask);
   },
 });

@@ -40,6 +40,8 @@ export function hideEntries(environment: Environment, without: readonly string[]
   const nextObservations = new Float32Array(cells * kept.length);
   return {
     ...environment,
+    // What tasks show is no longer what is shown.
+    tasks: undefined,
     identity: `partial-observation ${JSON.stringify({ without })} of ${environment.identity}`,
     observationSpace: observationSpace(
       [...space.shape.slice(0, -1), kept.length],
