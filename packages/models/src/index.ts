@@ -7,6 +7,9 @@ import { deit } from './deit.js';
 import { layersModelStudent } from './layers-model-student.js';
 import { registerLayers } from './layers/register-layers.js';
 import { mobilenetV2 } from './mobilenet-v2.js';
+import { policyCnn } from './policy-cnn.js';
+import { policyLstm } from './policy-lstm.js';
+import { policyMlp } from './policy-mlp.js';
 import { regnet } from './regnet.js';
 import { resnet } from './resnet.js';
 import { shufflenetV2 } from './shufflenet-v2.js';
@@ -36,6 +39,9 @@ export { countNetwork, inferShapes } from './network-spec.js';
 export type { LayerSpec, NetworkSpec } from './network-spec.js';
 export { openClip } from './open-clip.js';
 export type { OpenClipOptions, OpenedClip } from './open-clip.js';
+export { policyCnn, policyCnnSpec } from './policy-cnn.js';
+export { policyLstm, policyLstmSpec } from './policy-lstm.js';
+export { policyMlp, policyMlpSpec } from './policy-mlp.js';
 export { readPublishedWeights } from './published-weights.js';
 export { regnet, regnetSpec } from './regnet.js';
 export { resnet, resnetForm, resnetSpec } from './resnet.js';
@@ -53,6 +59,7 @@ export const plugin = definePlugin({
     registerLayers();
     registry.add(cifarResnet).add(wideResnet).add(regnet).add(mobilenetV2).add(shufflenetV2).add(vgg);
     registry.add(resnet).add(deit).add(cait).add(clip).add(decoder);
+    registry.add(policyMlp).add(policyCnn).add(policyLstm);
     registry.add(smallCnn).add(layersModelStudent);
   },
 });

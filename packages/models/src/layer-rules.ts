@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { InputError } from '@retort/core';
 import { groupedConv2dLayer } from '@retort/nn';
 import { type LayerRule, normalValues, type Shape } from './layer-rule.js';
+import { orthogonalValues } from './orthogonal.js';
 import { type TokenLayerConfig, tokenLayerRules } from './token-layer-rules.js';
 
 /** What a layer does. */
@@ -11,7 +12,12 @@ export type LayerConfig = ImageLayerConfig | TokenLayerConfig;
 type ImageLayerConfig =
   /** (pixel − mean) / deviation per channel; frozen and not counted. */
   | { type: 'normalize'; mean: number[]; deviation: number[] }
-  /** Square kernel, `same` padding, no bias and one group unless told. It starts from N(0, deviation²), by default 2 / fan_out. */
+  /** (observation − mean) / deviation by running moments, which `setObservationMoments` sets; 0 and 1 at first. Not counted. */
+  | { type: 'observation-norm' }
+  /**
+   * Square kernel, `same` padding, no bias and one group unless told. It starts from N(0, deviation²), by default 2 / fan_out, or
+   * orthogonal times `gain`.
+   */
   | {
       type: 'conv';
       filters: number;
@@ -21,6 +27,7 @@ type ImageLayerConfig =
       bias?: boolean;
       padding?: 'same' | 'valid';
       deviation?: number;
+      gain?: number;
     }
   /** One kernel per channel, `same` padding, no bias. */
   | { type: 'depthwise-conv'; size: number; stride?: number }
@@ -29,8 +36,10 @@ type ImageLayerConfig =
   | { type: 'batch-norm' }
   | { type: 'relu' }
   | { type: 'sigmoid' }
+  | { type: 'tanh' }
+  /** Of one shape; a vector of one number is added to every number of the others. */
   | { type: 'add' }
-  /** Of a map and what a channel is worth, [1, 1, K]. */
+  /** Of a map and what a channel is worth, [1, 1, K], or of one shape. */
   | { type: 'multiply' }
   /** Along the channels, or of tokens one after the other. */
   | { type: 'concat'; along?: 'tokens' }
@@ -41,8 +50,21 @@ type ImageLayerConfig =
   /** Stride `size` and `same` padding unless told. */
   | { type: 'max-pool'; size: number; stride?: number; padding?: 'same' | 'valid' }
   | { type: 'global-average-pool' }
-  /** Of the last axis. It starts as PyTorch's linear layers do, or from N(0, deviation²) and biases of 0. */
-  | { type: 'dense'; units: number; bias?: boolean; deviation?: number };
+  /** Numbers minus their mean, by a kernel that is frozen and not counted: stock layers have no such thing. */
+  | { type: 'center'; size: number }
+  /**
+   * Of the last axis. It starts as PyTorch's linear layers do; from N(0, deviation²) and biases of 0; or orthogonal times `gain`
+   * and biases of `start`, by default 0.
+   */
+  | {
+      type: 'dense';
+      units: number;
+      bias?: boolean;
+      deviation?: number;
+      gain?: number;
+      start?: number;
+      activation?: 'relu' | 'tanh' | 'sigmoid';
+    };
 
 /** A new type is a member of LayerConfig and a rule here, or in `tokenLayerRules`. */
 export const layerRules: { [T in LayerConfig['type']]: LayerRule<Extract<LayerConfig, { type: T }>> } = {
@@ -62,6 +84,12 @@ export const layerRules: { [T in LayerConfig['type']]: LayerRule<Extract<LayerCo
       Float32Array.from(deviation, (d) => 1 / d),
       Float32Array.from(deviation, (d, i) => -mean[i] / d),
     ],
+  },
+
+  'observation-norm': {
+    outputShape: (_, [input]) => input,
+    // Scale and shift stay 1 and 0: without them tfjs 4.22 fails as soon as gradients are asked for.
+    build: (_, name) => tf.layers.batchNormalization({ name, epsilon: 1e-8, trainable: false }),
   },
 
   conv: {
@@ -89,14 +117,15 @@ export const layerRules: { [T in LayerConfig['type']]: LayerRule<Extract<LayerCo
             kernelInitializer: 'zeros',
           }),
     // He et al. 2015, eq. 14: N(0, 2 / fan_out), of a group; biases 0
-    initialValues: ({ filters, size, groups = 1, bias = false, deviation }, [, , channels], random) => [
-      normalValues(
-        random,
-        size * size * (channels / groups) * filters,
-        deviation ?? Math.sqrt(2 / (size * size * (filters / groups))),
-      ),
-      ...(bias ? [new Float32Array(filters)] : []),
-    ],
+    initialValues: ({ filters, size, groups = 1, bias = false, deviation, gain }, [, , channels], random) => {
+      const inputs = size * size * (channels / groups);
+      return [
+        gain !== undefined
+          ? orthogonalValues(random, inputs, filters, gain)
+          : normalValues(random, inputs * filters, deviation ?? Math.sqrt(2 / (size * size * (filters / groups)))),
+        ...(bias ? [new Float32Array(filters)] : []),
+      ];
+    },
   },
 
   'depthwise-conv': {
@@ -148,12 +177,18 @@ export const layerRules: { [T in LayerConfig['type']]: LayerRule<Extract<LayerCo
     build: (_, name) => tf.layers.activation({ name, activation: 'sigmoid' }),
   },
 
+  tanh: {
+    outputShape: (_, [input]) => input,
+    build: (_, name) => tf.layers.activation({ name, activation: 'tanh' }),
+  },
+
   add: {
     outputShape: (_, inputs) => {
-      const [first, ...others] = inputs.map((shape) => shape.join(' x '));
+      const shapes = inputs.filter((shape) => shape.join() !== '1');
+      const [first, ...others] = shapes.map((shape) => shape.join(' x '));
       const other = others.find((shape) => shape !== first);
       if (other !== undefined) throw new InputError(`cannot add maps of ${first} and ${other}`);
-      return inputs[0];
+      return shapes[0] ?? inputs[0];
     },
     build: (_, name) => tf.layers.add({ name }),
   },
@@ -161,7 +196,7 @@ export const layerRules: { [T in LayerConfig['type']]: LayerRule<Extract<LayerCo
   multiply: {
     outputShape: (_, inputs) => {
       const [map, factor] = inputs;
-      if (factor.join() !== [1, 1, map[2]].join())
+      if (factor.join() !== [1, 1, map[2]].join() && factor.join() !== map.join())
         throw new InputError(`cannot multiply a map of ${map.join(' x ')} by ${factor.join(' x ')}`);
       return map;
     },
@@ -218,6 +253,16 @@ export const layerRules: { [T in LayerConfig['type']]: LayerRule<Extract<LayerCo
     build: (_, name) => tf.layers.globalAveragePooling2d({ name, dataFormat: 'channelsLast' }),
   },
 
+  center: {
+    outputShape: (_, [input]) => input,
+    weights: ({ size }) => [{ shape: [size, size], trainable: false }],
+    build: ({ size }, name) =>
+      tf.layers.dense({ name, units: size, useBias: false, trainable: false, kernelInitializer: 'zeros' }),
+    initialValues: ({ size }) => [
+      Float32Array.from({ length: size ** 2 }, (_, i) => (i % (size + 1) === 0 ? 1 : 0) - 1 / size),
+    ],
+  },
+
   dense: {
     outputShape: ({ units }, [input]) => [...input.slice(0, -1), units],
     weights: ({ units, bias = true }, input) => [
@@ -225,11 +270,21 @@ export const layerRules: { [T in LayerConfig['type']]: LayerRule<Extract<LayerCo
       ...(bias ? [{ shape: [units], published: '.bias' }] : []),
     ],
     macs: (_, [input], output) => sizeOf(output) * input.at(-1)!,
-    build: ({ units, bias = true }, name) =>
-      tf.layers.dense({ name, units, useBias: bias, kernelInitializer: 'zeros', biasInitializer: 'zeros' }),
+    build: ({ units, bias = true, activation }, name) =>
+      tf.layers.dense({
+        name,
+        units,
+        useBias: bias,
+        activation,
+        kernelInitializer: 'zeros',
+        biasInitializer: 'zeros',
+      }),
     // PyTorch's default for linear layers: both U(±1 / √fan_in)
-    initialValues: ({ units, bias = true, deviation }, input, random) => {
+    initialValues: ({ units, bias = true, deviation, gain, start = 0 }, input, random) => {
       const inputs = input.at(-1)!;
+      if (gain !== undefined) {
+        return [orthogonalValues(random, inputs, units, gain), ...(bias ? [new Float32Array(units).fill(start)] : [])];
+      }
       if (deviation !== undefined) {
         return [normalValues(random, inputs * units, deviation), ...(bias ? [new Float32Array(units)] : [])];
       }

@@ -6,7 +6,7 @@ import { layerRules, sizeOf, type LayerConfig } from './layer-rules.js';
 export interface LayerSpec {
   /** Unique in the network; weights are keyed by it. */
   name: string;
-  /** Names of earlier layers, or of inputs: `image`, and `tokens` where texts are read. */
+  /** Names of earlier layers, or of inputs: `image`, and `tokens` where texts are read; or `state`, and `memory` where it remembers. */
   from: string[];
   config: LayerConfig;
   /** What the layer is called in published weights; absent where none are read. */
@@ -19,6 +19,10 @@ export interface NetworkSpec {
   imageShape?: [number, number, number];
   /** N of the input `tokens` [N] int32; absent where no texts are read. */
   contextLength?: number;
+  /** Of the input `state`, in networks that act. */
+  stateShape?: Shape;
+  /** M of the input `memory` [M]; absent where nothing is remembered. */
+  memorySize?: number;
   /** In an order in which every layer stands after those it reads. */
   layers: LayerSpec[];
   /** Layer names by output name, in the order of the model's outputs. */
@@ -28,8 +32,13 @@ export interface NetworkSpec {
 }
 
 /** Inputs by name, without the batch axis. */
-export function inputShapes({ imageShape, contextLength }: NetworkSpec): Record<string, Shape> {
-  return { ...(imageShape && { image: imageShape }), ...(contextLength !== undefined && { tokens: [contextLength] }) };
+export function inputShapes({ imageShape, contextLength, stateShape, memorySize }: NetworkSpec): Record<string, Shape> {
+  return {
+    ...(imageShape && { image: imageShape }),
+    ...(contextLength !== undefined && { tokens: [contextLength] }),
+    ...(stateShape && { state: stateShape }),
+    ...(memorySize !== undefined && { memory: [memorySize] }),
+  };
 }
 
 /** Shapes without the batch axis, by layer name; those of the inputs among them. */

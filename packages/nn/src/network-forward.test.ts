@@ -124,6 +124,13 @@ describeEachBackend('a network that acts and remembers', () => {
     network.model.dispose();
   });
 
+  it('hands a state to a network for images, whose input has its own name', async () => {
+    const student = network();
+    const { embedding } = forward(student, { state: tf.tensor4d([1, 2, 3, 6], [1, 2, 2, 1]) }, { training: false });
+    await expectClose(embedding!, [3 / Math.sqrt(1 + 1e-5)]);
+    student.model.dispose();
+  });
+
   it('gives means, values and advantages as fields', () => {
     const state = tf.input({ shape: [2], name: 'state' });
     const names = ['mean', 'value', 'advantages'];

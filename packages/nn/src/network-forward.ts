@@ -32,7 +32,8 @@ export interface NetworkInputs {
  *
  * @param network a LayersModel with one output per name in `offers`, in that order
  * @param inputs image [B, H, W, 3], pixels in [0, 1] when the network normalizes for itself; tokens [T, N] where it reads texts;
- *   state [B, …shape] and where it remembers memory [B, M] of one that acts
+ *   state [B, …shape] and where it remembers memory [B, M] of one that acts. An input of another name is the image, or the state
+ *   where there is none: networks for images act on grids
  * @param training true: batch norm uses the batch's statistics and moves its averages, and layers that draw use their noise
  * @param noise what `Student.noise` gave for this batch, by layer name; every layer finds it in the second argument of its `call`
  */
@@ -42,7 +43,9 @@ export function forward(
   { training, noise }: { training: boolean; noise?: Record<string, tf.Tensor> },
 ): NetworkOutput {
   const outputs = tf.tidy(() => {
-    const given = model.inputNames.map((name) => (inputs[name as keyof NetworkInputs] ?? inputs.image)!);
+    const given = model.inputNames.map(
+      (name) => (inputs[name as keyof NetworkInputs] ?? inputs.image ?? inputs.state)!,
+    );
     const result = model.apply(given, { training, noise }) as tf.Tensor | tf.Tensor[];
     return Array.isArray(result) ? result : [result];
   });

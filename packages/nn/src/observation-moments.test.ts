@@ -11,10 +11,7 @@ function network(normalize: tf.layers.Layer) {
   return { model, offers: { logits: [3] } };
 }
 
-const normalizing = () =>
-  network(
-    tf.layers.batchNormalization({ name: 'normalize', center: false, scale: false, epsilon: 1e-8, trainable: false }),
-  );
+const normalizing = () => network(tf.layers.batchNormalization({ name: 'normalize', epsilon: 1e-8, trainable: false }));
 
 describeEachBackend('moments of observations', () => {
   const state = () =>
@@ -35,8 +32,18 @@ describeEachBackend('moments of observations', () => {
     await expectClose(forward(student, { state: state() }, { training: false }).logits!, expected);
     const { trainable, frozen } = namedWeights(student.model);
     expect(Object.keys(trainable)).toEqual(['head/kernel']);
-    expect(Object.keys(frozen)).toEqual(['normalize/moving_mean', 'normalize/moving_variance']);
+    expect(Object.keys(frozen)).toEqual(
+      ['gamma', 'beta', 'moving_mean', 'moving_variance'].map((name) => `normalize/${name}`),
+    );
     await expectClose(frozen['normalize/moving_variance'], variance, { absolute: 0, relative: 0 });
+    // d Σ logits / d kernel[i][j] is the sum of normalized observations i.
+    const sums = [0, 1, 2].map((i) => expected[i] + expected[3 + i]);
+    const loss = () => forward(student, { state: state() }, { training: false }).logits!.sum() as tf.Scalar;
+    const { grads } = tf.variableGrads(loss, Object.values(trainable));
+    await expectClose(
+      grads[trainable['head/kernel'].name],
+      sums.flatMap((sum) => [sum, sum, sum]),
+    );
     student.model.dispose();
   });
 

@@ -1,7 +1,7 @@
 import { InputError, type Student } from '@retort/core';
 import * as tf from '@tensorflow/tfjs';
 
-/** Of the layer, stock BatchNormalization without center and scale, that holds the running moments of observations. */
+/** Of the layer, a frozen BatchNormalization whose scale and shift stay 1 and 0, that holds the running moments of observations. */
 const layerName = 'normalize';
 
 /**
