@@ -3,6 +3,7 @@ import { InputError, outputTensors, type NetworkOutput, type OutputShapes } from
 const forms: Record<string, [rank: number, form: string]> = {
   logits: [1, '[B, C]'],
   embedding: [1, '[B, D]'],
+  tokenLogits: [2, '[B, N, V]'],
   featureMap: [3, '[B, H, W, K]'],
   imageEmbedding: [1, '[B, D]'],
   textEmbedding: [1, '[T, D]'],
