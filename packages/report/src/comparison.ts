@@ -1,13 +1,15 @@
 import { markup, type Markup } from './markup.js';
 import { lineChart } from './line-chart.js';
 import { duration, isFraction, plain, points } from './numbers.js';
-import { metricSeries, bestValidation, formatMetric, metricFormat } from './run-metrics.js';
+import { metricSeries, bestValidation, formatMetric, metricFormat, placeUnit } from './run-metrics.js';
 import { statusBadge } from './run-section.js';
 import { finalValue, mainMetric, type RunSummary } from './run-summary.js';
 
 /** Several runs side by side: a table with differences to the first, and their accuracy in one chart. */
 export function comparison(runs: RunSummary[], names: string[]): Markup {
   const all = runs.flatMap(({ finals }) => finals);
+  // Runs that count different things have only their epochs in common.
+  const placed = new Set(runs.map(placeUnit)).size > 1 ? runs.map((run) => ({ ...run, unit: undefined })) : runs;
   const metric = mainMetric(all) ?? 'top-1';
   const split = all.some((one) => one.split === 'test') ? 'test' : (all[0]?.split ?? 'test');
   const value = (run: RunSummary, student: string) =>
@@ -55,9 +57,9 @@ export function comparison(runs: RunSummary[], names: string[]): Markup {
     <div class="charts">
       ${lineChart({
         title: `Validation ${metric}${/^top-/.test(metric) ? ' accuracy' : ''}`,
-        xLabel: 'epoch',
+        xLabel: placeUnit(placed[0]),
         wide: true,
-        series: runs.map((run, i) => ({
+        series: placed.map((run, i) => ({
           name: names[i],
           points: metricSeries(run, metric).find(({ name }) => name === 'validation')?.points ?? [],
         })),

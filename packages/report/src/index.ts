@@ -4,6 +4,8 @@ export type { GridResult } from './grid-result.js';
 export { fullMetric, summarizeGrid } from './grid-summary.js';
 export type { ArmDifference, ArmSummary, Grid, GridArm, GridSummary } from './grid-summary.js';
 export { gridCsv, gridMarkdown, runsCsv } from './grid-text.js';
+export { playedFiles } from './played-episodes.js';
+export type { PlayedEpisodes } from './played-episodes.js';
 export { renderReport, writeReport } from './report.js';
 export { readRun } from './run-data.js';
 export type { RunData } from './run-data.js';

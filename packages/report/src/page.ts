@@ -7,7 +7,7 @@ import { style } from './style.js';
 export function page(title: string, body: Markup, footer: string): string {
   // The policy lets this script run and no other, not even one that slipped through the escaping.
   const scriptDigest = Buffer.from(sha256(script), 'hex').toString('base64');
-  const policy = `default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${scriptDigest}'; base-uri 'none'; form-action 'none'`;
+  const policy = `default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-${scriptDigest}'; base-uri 'none'; form-action 'none'`;
   return markup`<!doctype html>
     <html lang="en">
       <head>

@@ -1,5 +1,6 @@
 import { readLock, readLog, RunError, type LoggedEvent } from '@retort/core';
 import { readClusterPlot, type ClusterPlot } from './cluster-plot.js';
+import { readPlayedEpisodes, type PlayedEpisodes } from './played-episodes.js';
 
 /** What a report is made from. */
 export interface RunData {
@@ -10,6 +11,8 @@ export interface RunData {
   events: LoggedEvent[];
   /** Clusters of a teacher's embeddings, where the run made some. */
   clusters?: ClusterPlot;
+  /** Episodes of its student and its teachers, where it acts. */
+  played?: PlayedEpisodes;
   /** What was wrong with the folder itself. */
   problems: string[];
 }
@@ -32,6 +35,9 @@ export function readRun(folder: string): RunData {
   const { plot, problem } = readClusterPlot(folder);
   if (plot) run.clusters = plot;
   if (problem !== undefined) run.problems.push(problem);
+  const { played, problem: fault } = readPlayedEpisodes(folder);
+  if (played) run.played = played;
+  if (fault !== undefined) run.problems.push(fault);
   return run;
 }
 

@@ -3,7 +3,15 @@ import { classWeights, confusionMatrix } from './heat-map.js';
 import { markup, type Content, type Markup } from './markup.js';
 import { lineChart, type LineChart, type Series } from './line-chart.js';
 import { count, duration, finite, moment, plain } from './numbers.js';
-import { bestValidation, epochsAt, formatMetric, metricFormat, metricSeries, sentence } from './run-metrics.js';
+import {
+  bestValidation,
+  formatMetric,
+  metricFormat,
+  metricSeries,
+  placeOf,
+  placeUnit,
+  sentence,
+} from './run-metrics.js';
 import { mainMetric, type Evaluation, type RunSummary } from './run-summary.js';
 import { scatterPlot } from './scatter-plot.js';
 import { isOfSecondStage, secondStage, stageBoundary } from './second-stage.js';
@@ -24,7 +32,7 @@ export function runSection(run: RunSummary): Markup {
     markup`<h2>Training</h2>
       <div class="charts">${charts}</div>`
   }
-  ${secondStage(run)}${
+  ${playedEpisodes(run)}${secondStage(run)}${
     clusters &&
     markup`<h2>Clusters</h2>
       ${clusters}`
@@ -39,6 +47,25 @@ export function runSection(run: RunSummary): Markup {
   }`;
 }
 
+/** The student beside its teachers, as they play. */
+function playedEpisodes({ played }: RunSummary): Content {
+  if (!played) return undefined;
+  const { episodes, every, picture } = played;
+  const text = episodes.map(
+    ({ name, return: earned, length }) => `${name}: return ${plain(earned)} in ${count(length)} steps`,
+  );
+  const names = episodes.map(({ name }) => name).join(' and ');
+  return markup`<h2>At play</h2>
+    <figure class="played">
+      <figcaption>
+        ${names}<small>One episode each, from the same start, from the left: ${text.join('; ')}.${
+          every > 1 && ` One frame in ${every} steps.`
+        }</small>
+      </figcaption>
+      <img alt="${text.join('; ')}" src="data:image/gif;base64,${picture}" />
+    </figure>`;
+}
+
 /** `Finished`, `Interrupted` … as a badge. */
 export function statusBadge(run: RunSummary): Markup {
   const words = { finished: 'finished', interrupted: 'interrupted', 'no end': 'not finished', empty: 'nothing logged' };
@@ -51,13 +78,14 @@ function facts(run: RunSummary): Content {
   const list: [string, Content][] = [
     ['Started', run.started && moment(run.started)],
     ['Epochs', progress],
-    ['Batch', run.batchSize],
+    ['Batch', run.batchSize && run.unit !== undefined ? `${count(run.batchSize)} ${run.unit}` : run.batchSize],
     ['Seed', run.seed],
     [
       'Backend',
       run.backend && markup`${run.backend}${run.backendReason && markup` <small>(${run.backendReason})</small>`}`,
     ],
     ...run.parts,
+    ['Student size', run.unit !== undefined && run.parameters !== undefined && `${count(run.parameters)} parameters`],
     ['Folder', markup`<code>${run.folder}</code>`],
     ['Resumed', run.resumedAt.map(({ epoch, step }) => `in epoch ${epoch + 1}, step ${step}`).join('; ')],
   ];
@@ -71,6 +99,7 @@ function facts(run: RunSummary): Content {
       ${list.map(
         ([name, value]) =>
           value !== undefined &&
+          value !== false &&
           value !== '' &&
           markup`<div>
             <dt>${name}</dt>
@@ -115,7 +144,8 @@ function tiles(run: RunSummary): Content {
   }
   if (run.seconds !== undefined) list.push(['training time', duration(run.seconds)]);
   const speeds = run.epochLog.map((epoch) => finite(epoch.imagesPerSecond)).filter((speed) => speed !== undefined);
-  if (speeds.length > 0) list.push(['images per second, mean', count(speeds.reduce((a, b) => a + b) / speeds.length)]);
+  if (speeds.length > 0)
+    list.push([`${run.unit ?? 'images'} per second, mean`, count(speeds.reduce((a, b) => a + b) / speeds.length)]);
   if (run.parameters !== undefined) list.push(['student parameters', count(run.parameters)]);
   return (
     list.length > 0 &&
@@ -134,29 +164,33 @@ function tiles(run: RunSummary): Content {
 function trainingCharts(run: RunSummary): Markup[] {
   const metric = mainMetric(run.finals);
   const { losses, groups } = loggedValues(run);
+  const counted = run.unit ?? 'images';
   const charts: (Omit<LineChart, 'xLabel'> | undefined)[] = [
     metric === undefined
       ? undefined
-      : { title: sentence(metric), series: metricSeries(run, metric), ...metricFormat(metric) },
+      : { title: sentence(metric), series: measuredSeries(run, metric), ...metricFormat(metric) },
     { title: 'Loss terms', series: losses },
     {
       title: 'Learning rate',
       series: [
-        { name: 'learning rate', points: run.steps.map((e) => ({ x: epochsAt(run, e), y: finite(e.learningRate) })) },
+        { name: 'learning rate', points: run.steps.map((e) => ({ x: placeOf(run, e), y: finite(e.learningRate) })) },
       ],
       include: [0],
     },
     {
-      title: 'Images per second',
+      title: sentence(`${counted} per second`),
       series: [
-        { name: 'images/s', points: run.epochLog.map((e) => ({ x: epochsAt(run, e), y: finite(e.imagesPerSecond) })) },
+        {
+          name: `${counted}/s`,
+          points: run.epochLog.map((e) => ({ x: placeOf(run, e), y: finite(e.imagesPerSecond) })),
+        },
       ],
       format: count,
       include: [0],
     },
     ...['calibration-error', ...otherMetrics(run, metric)].map((name) => {
       if (isOfSecondStage(run, name)) return undefined;
-      const series = metricSeries(run, name);
+      const series = measuredSeries(run, name);
       // One point is in the table already.
       return series.some(({ points }) => points.length > 1)
         ? { title: sentence(name), series, ...metricFormat(name) }
@@ -165,7 +199,17 @@ function trainingCharts(run: RunSummary): Markup[] {
     ...groups.map(([title, series]) => ({ title: sentence(title), series, ...metricFormat(title) })),
   ];
   const boundary = stageBoundary(run);
-  return charts.flatMap((chart) => (chart && lineChart({ ...chart, xLabel: 'epoch', boundary })) ?? []);
+  return charts.flatMap((chart) => (chart && lineChart({ ...chart, xLabel: placeUnit(run), boundary })) ?? []);
+}
+
+/** A metric over time, beside it what the log has of the same name: the episodes that training itself plays. */
+function measuredSeries(run: RunSummary, metric: string): Series[] {
+  const series = metricSeries(run, metric);
+  if (run.unit === undefined) return series;
+  const points = run.steps
+    .filter(({ values }) => metric in values)
+    .map((event) => ({ x: placeOf(run, event), y: finite(event.values[metric]) }));
+  return points.length > 0 ? [...series, { name: 'training', points }] : series;
 }
 
 function otherMetrics(run: RunSummary, metric: string | undefined): string[] {
@@ -177,10 +221,13 @@ function otherMetrics(run: RunSummary, metric: string | undefined): string[] {
 function loggedValues(run: RunSummary): { losses: Series[]; groups: [string, Series[]][] } {
   const losses: Series[] = [];
   const groups = new Map<string, Series[]>();
+  const evaluated = new Set(run.unit === undefined ? [] : run.evaluations.flatMap(({ values }) => Object.keys(values)));
   for (const name of new Set(run.steps.flatMap(({ values }) => Object.keys(values)))) {
+    // Drawn beside what was evaluated.
+    if (evaluated.has(name)) continue;
     const points = run.steps
       .filter(({ values }) => name in values)
-      .map((event) => ({ x: epochsAt(run, event), y: finite(event.values[name]) }));
+      .map((event) => ({ x: placeOf(run, event), y: finite(event.values[name]) }));
     const [group, ...rest] = name.split('/');
     if (isOfSecondStage(run, group)) continue;
     if (['loss', 'losses', 'total', ...run.lossIds].includes(group)) {
@@ -208,12 +255,12 @@ function teacherWeights(run: RunSummary): Content {
     ];
     return lineChart({
       title: headTitle(head, heads),
-      xLabel: 'epoch',
+      xLabel: placeUnit(run),
       series: teachers.map((id) => ({
         name: id,
         points: run.epochLog
           .filter(({ weights }) => weights?.[head] && id in weights[head])
-          .map((event) => ({ x: epochsAt(run, event), y: finite(event.weights![head][id]) })),
+          .map((event) => ({ x: placeOf(run, event), y: finite(event.weights![head][id]) })),
       })),
       format: (y) => y.toFixed(3),
       axisFormat: plain,

@@ -1,4 +1,4 @@
-import { bestValidation, epochsAt, metricSeries } from './run-metrics.js';
+import { bestValidation, placeOf, metricSeries } from './run-metrics.js';
 import { finalEvaluations, summarize } from './run-summary.js';
 import { syntheticRun } from './test-support/synthetic-run.js';
 
@@ -103,11 +103,11 @@ describe('bestValidation', () => {
   });
 });
 
-it('epochsAt counts done steps in epochs', () => {
+it('placeOf counts done steps in epochs', () => {
   const run = summarize(syntheticRun({ epochs: 2, stepsPerEpoch: 40 }));
-  expect(epochsAt(run, { epoch: 0, step: 19 })).toBe(0.5);
-  expect(epochsAt(run, { epoch: 1, step: 79 })).toBe(2);
-  expect(epochsAt({ ...run, stepsPerEpoch: undefined }, { epoch: 1, step: 79 })).toBe(2);
+  expect(placeOf(run, { epoch: 0, step: 19 })).toBe(0.5);
+  expect(placeOf(run, { epoch: 1, step: 79 })).toBe(2);
+  expect(placeOf({ ...run, stepsPerEpoch: undefined }, { epoch: 1, step: 79 })).toBe(2);
 });
 
 describe('the second stage', () => {

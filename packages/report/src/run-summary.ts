@@ -2,7 +2,9 @@ import type { LoggedEvent, MetricValue, Position } from '@retort/core';
 import { parse } from 'yaml';
 import type { ClusterPlot } from './cluster-plot.js';
 import { finite } from './numbers.js';
+import type { PlayedEpisodes } from './played-episodes.js';
 import type { RunData } from './run-data.js';
+import { seenByEpoch } from './seen.js';
 
 type EventOf<T extends LoggedEvent['type']> = Extract<LoggedEvent, { type: T }>;
 
@@ -27,6 +29,10 @@ export interface RunSummary {
   stepsPerEpoch?: number;
   batchSize?: number;
   parameters?: number;
+  /** What it counts in place of images: `environment steps`. */
+  unit?: string;
+  /** How many of them, or of images, had been seen by the end of each epoch. */
+  seen: number[];
   /** Time spent in training, over every start and resume. */
   seconds?: number;
   resumedAt: Position[];
@@ -38,6 +44,7 @@ export interface RunSummary {
   /** How the manifest has the second stage go, a word or a few each: `['Gradient', 'score …']`; absent when there is none. */
   secondStage?: [string, string][];
   clusters?: ClusterPlot;
+  played?: PlayedEpisodes;
   steps: EventOf<'step'>[];
   epochLog: EventOf<'epoch'>[];
   evaluations: EventOf<'evaluation'>[];
@@ -77,6 +84,8 @@ export function summarize(run: RunData): RunSummary {
     stepsPerEpoch: finite(start?.stepsPerEpoch),
     batchSize: finite(start?.batchSize),
     parameters: finite(start?.parameters),
+    unit: start?.unit,
+    seen: seenByEpoch(epochLog),
     seconds: seconds > 0 ? seconds : undefined,
     resumedAt: starts.flatMap((one) => (one.resumedAt ? [one.resumedAt] : [])),
     teachers: names(start?.teachers) ?? (manifest.teachers.length > 0 ? manifest.teachers : weighedTeachers(epochLog)),
@@ -85,6 +94,7 @@ export function summarize(run: RunData): RunSummary {
     parts: manifest.parts,
     secondStage: manifest.secondStage,
     clusters: run.clusters,
+    played: run.played,
     steps: of('step'),
     epochLog,
     evaluations,
@@ -130,10 +140,10 @@ export function finalEvaluations(
   );
 }
 
-/** The metric a run is judged by: top-1 where it was measured, else the first that is one number. */
+/** The metric a run is judged by: top-1 or the return where it was measured, else the first that is one number. */
 export function mainMetric(finals: Evaluation[]): string | undefined {
   const scalars = finals.flatMap(({ values }) => Object.keys(values).filter((name) => !Array.isArray(values[name])));
-  return scalars.includes('top-1') ? 'top-1' : scalars[0];
+  return ['top-1', 'return'].find((name) => scalars.includes(name)) ?? scalars[0];
 }
 
 /** A metric of the end as one finite number. */
@@ -178,11 +188,14 @@ function readManifest(text: string | undefined): {
   const losses = asList(manifest.losses);
   const parts: [string, string | undefined][] = [
     ['Data set', partName(manifest.dataset)],
+    ['Environment', environmentText(manifest.environment)],
     ['Student', partName(manifest.student)],
     ['Teachers', teachers.map((part) => [idOf(part), partName(part)].filter(Boolean).join(': ')).join(', ')],
     ['Trainer', partName(manifest.trainer)],
     ['Weighting', partName(trainerOptions.weighting)],
     ['Agent', partName(manifest.agent)],
+    // Of trainers that act; those of a second stage are told with it.
+    ['Rewards', manifest.environment === undefined ? undefined : rewardNames(trainerOptions.rewards ?? {})],
     ['Losses', losses.map((part) => idOf(part) ?? partName(part)).join(', ')],
   ];
   return {
@@ -194,6 +207,15 @@ function readManifest(text: string | undefined): {
     parts: parts.filter((part): part is [string, string] => Boolean(part[1])),
     secondStage: hasSecondStage(trainerOptions) ? describeSecondStage(trainerOptions) : undefined,
   };
+}
+
+/** `cart-pole`, or with what it is wrapped in: `frame-stack of breakout`. */
+function environmentText(part: unknown): string | undefined {
+  if (part === undefined) return undefined;
+  const name = partName(part);
+  const record = asRecord(part);
+  const inner = environmentText(record.environment ?? asRecord(record.options).environment);
+  return name !== undefined && inner !== undefined ? `${name} of ${inner}` : name;
 }
 
 const gradients: Record<string, string> = {

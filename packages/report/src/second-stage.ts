@@ -1,7 +1,7 @@
 import { lineChart, type LineChart, type Series } from './line-chart.js';
 import { markup, type Content } from './markup.js';
 import { finite } from './numbers.js';
-import { epochsAt, metricFormat, metricSeries } from './run-metrics.js';
+import { placeOf, placeUnit, metricFormat, metricSeries } from './run-metrics.js';
 import type { RunSummary } from './run-summary.js';
 
 /** Logged values and metrics that are told in the section about the second stage. */
@@ -24,7 +24,7 @@ export function stageBoundary(run: RunSummary): { x: number; label: string } | u
   const first = staged.findIndex(({ values }) => values.stage > 1.5);
   if (first <= 0) return undefined;
   // A stage begins with an epoch, which is a little before its first values are logged.
-  return { x: Math.max(epochsAt(run, staged[first - 1]), staged[first].epoch), label: 'stage 2' };
+  return { x: Math.max(placeOf(run, staged[first - 1]), staged[first].epoch), label: 'stage 2' };
 }
 
 /** How the second stage went: what it was told to do, rewards, λ, and whether the student talks itself into something. */
@@ -54,7 +54,7 @@ export function secondStage(run: RunSummary): Content {
       include: [0],
     },
   ];
-  const drawn = charts.flatMap((chart) => lineChart({ ...chart, xLabel: 'epoch', boundary }) ?? []);
+  const drawn = charts.flatMap((chart) => lineChart({ ...chart, xLabel: placeUnit(run), boundary }) ?? []);
   const facts = run.secondStage ?? [];
   return (
     (drawn.length > 0 || facts.length > 0) &&
@@ -84,6 +84,6 @@ function logged(run: RunSummary, group: string): Series[] {
       name: name === group ? (group === 'lambda' ? 'λ' : 'train') : name.slice(group.length + 1),
       points: run.steps
         .filter(({ values }) => name in values)
-        .map((event) => ({ x: epochsAt(run, event), y: finite(event.values[name]) })),
+        .map((event) => ({ x: placeOf(run, event), y: finite(event.values[name]) })),
     }));
 }

@@ -54,7 +54,7 @@ figure { margin: 0; min-width: 0; }
 figcaption { font-weight: 600; margin-bottom: 0.25rem; overflow-wrap: anywhere; }
 figcaption small { display: block; line-height: 1.3; }
 figure > svg { display: block; width: 100%; height: auto; overflow: visible; }
-figure.matrix { max-width: 40rem; }
+figure.matrix { max-width: 40rem; } .played img { display: block; max-width: 100%; height: auto; margin-top: 0.6rem; image-rendering: pixelated; }
 svg text { fill: var(--soft); font-size: 12px; }
 svg text.end { text-anchor: end; } svg text.middle { text-anchor: middle; }
 .grid { stroke: var(--rule); stroke-width: 1; } .axis { stroke: var(--soft); }
