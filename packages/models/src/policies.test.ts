@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { box, discrete, InputError, outputTensors, type Student, type StudentContext } from '@retort/core';
-import { forward, loadLayersModel, namedWeights, saveLayersModel, setObservationMoments } from '@retort/nn';
+import { compile, forward, loadLayersModel, namedWeights, saveLayersModel, setObservationMoments } from '@retort/nn';
 import { describeEachBackend, expectClose, expectNoLeak } from '@retort-tools/testing';
 import { policyCnn } from './policy-cnn.js';
 import { policyLstm } from './policy-lstm.js';
@@ -318,6 +318,30 @@ describeEachBackend('networks that act', (backend) => {
       }),
     );
     tf.dispose(inputs);
+    student.model.dispose();
+  });
+
+  it('act by a compiled step, which sees moments that are set between its calls', async () => {
+    const student = await make('policy-lstm', { hidden: [5], units: 3 }, actingContext([4]));
+    const { trainable, frozen } = namedWeights(student.model);
+    const act = compile(
+      (inputs: { state: tf.Tensor; memory: tf.Tensor }) => {
+        const { logits, memory } = forward(student, inputs, { training: false });
+        return { logits: logits!, memory: memory! };
+      },
+      { variables: { ...trainable, ...frozen }, verifyReplay: 1 },
+    );
+    let memory: tf.Tensor = tf.zeros([2, 6]);
+    for (let step = 0; step < 4; step++) {
+      const moments = { mean: new Float32Array(4).fill(step), variance: new Float32Array(4).fill(step + 1) };
+      if (step > 1) setObservationMoments(student, moments);
+      const state = tf.tensor2d(states(2, 4).map((row) => row.map((x) => x + step)));
+      const plain = forward(student, { state, memory }, { training: false });
+      const compiled = act({ state, memory });
+      await expectClose(compiled.logits, plain.logits!, { absolute: 1e-6 });
+      await expectClose(compiled.memory, plain.memory!);
+      ({ memory } = compiled);
+    }
     student.model.dispose();
   });
 
