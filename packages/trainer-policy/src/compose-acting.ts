@@ -159,20 +159,23 @@ export async function composeActing(context: TrainerContext, copies: number): Pr
   return { environment, student, network };
 }
 
-/** The teachers of a manifest, told where they act. */
+/** The teachers of a manifest, told where they act. @param spaces of all, or of each */
 export async function createActingTeachers(
   { manifest, scope, baseFolder }: TrainerContext,
-  spaces: EnvironmentSpaces,
+  spaces: EnvironmentSpaces | readonly EnvironmentSpaces[],
 ): Promise<Teacher[]> {
   const teachers: Teacher[] = [];
-  for (const reference of manifest.teachers) {
+  for (const [number, reference] of manifest.teachers.entries()) {
     const id = reference.keys.id as string;
+    const { identity, observationSpace, actionSpace } = Array.isArray(spaces)
+      ? (spaces as readonly EnvironmentSpaces[])[number]
+      : (spaces as EnvironmentSpaces);
     teachers.push(
       await scope.create(reference, {
         id,
-        classes: actionNames(spaces.actionSpace),
-        imageShape: imageShapeOf(spaces),
-        environment: { observationSpace: spaces.observationSpace, actionSpace: spaces.actionSpace },
+        classes: actionNames(actionSpace),
+        imageShape: imageShapeOf({ observationSpace, actionSpace }),
+        environment: { identity, observationSpace, actionSpace },
         scope,
         baseFolder,
         path: `${reference.path} (${id})`,

@@ -48,7 +48,7 @@ export interface Predictor {
 
 /**
  * @param target [B, E] of what is predicted, from a batch; `input` [B, S] is in every batch
- * @param fixed variables that `target` reads
+ * @param fixed variables that `target` reads, under names that none of the network's has
  */
 export function createPredictor(
   network: RandomNetwork,

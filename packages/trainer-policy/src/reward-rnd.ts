@@ -35,12 +35,16 @@ export const rnd = definePart('environment-reward', {
     const embedding = output?.width ?? options.size;
     const widths = [size, ...options.hidden, embedding];
     const fixed = teacher ? undefined : createRandomNetwork(widths, seeds.stream('target'));
+    // Under names of their own: those of the predictor are the same.
+    const target = Object.fromEntries(
+      Object.entries(fixed?.variables ?? {}).map(([key, variable]) => [`target/${key}`, variable]),
+    );
     const targetOf = (batch: TensorMap) => fixed?.apply(batch.input as tf.Tensor2D) ?? (batch.target as tf.Tensor2D);
     const predictor = createPredictor(
       createRandomNetwork(widths, seeds.stream('predictor'), true),
       await scope.create(options.optimizer, undefined),
       targetOf,
-      fixed?.variables ?? {},
+      target,
     );
     const scale = createRewardScale(count, options.discount);
     const seen = createSeenObservations(size, { input: size, ...(teacher && { target: embedding }) });
@@ -48,17 +52,17 @@ export const rnd = definePart('environment-reward', {
       (batch: TensorMap) => ({
         error: squaredDistance(predictor.network.apply(batch.input as tf.Tensor2D), targetOf(batch)),
       }),
-      { variables: { ...predictor.network.variables, ...fixed?.variables } },
+      { variables: { ...predictor.network.variables, ...target } },
     );
     return {
       async reward({ nextObservations, mask }) {
         const input = seen.see(nextObservations, mask);
-        const target = teacher && (await askTeacher(teacher, output!.name, nextObservations, shape));
-        seen.keep({ input, ...(target && { target }) }, mask);
+        const said = teacher && (await askTeacher(teacher, output!.name, nextObservations, shape));
+        seen.keep({ input, ...(said && { target: said }) }, mask);
         const { error } = tf.tidy(() =>
           errors({
             input: tf.tensor2d(input, [count, size]),
-            ...(target && { target: tf.tensor2d(target, [count, embedding]) }),
+            ...(said && { target: tf.tensor2d(said, [count, embedding]) }),
           }),
         );
         const values = await error.data();
@@ -82,7 +86,7 @@ export const rnd = definePart('environment-reward', {
       },
       dispose() {
         predictor.dispose();
-        if (fixed) tf.dispose(fixed.variables);
+        tf.dispose(target);
       },
     };
   },

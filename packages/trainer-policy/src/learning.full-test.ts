@@ -1,0 +1,68 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { RunEvent } from '@retort/core';
+import { runQuietly } from './test-support/compose.js';
+
+const home = mkdtempSync(join(tmpdir(), 'retort-policy-learning-'));
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+/** Where the field says a task is solved: mean return of 100 episodes that were not trained on. */
+const tasks: [string, number, object][] = [
+  [
+    'PPO, cart-pole',
+    475,
+    {
+      environment: 'cart-pole',
+      student: 'policy-mlp',
+      agent: { use: 'ppo', optimizer: { use: 'adamw', learningRate: 1e-3 }, batchSize: 256, epochs: 4, anneal: true },
+      trainer: { use: 'reinforcement', steps: 100_000, environments: 8, horizon: 128, evaluations: 10, episodes: 100 },
+    },
+  ],
+  [
+    'DQN, cart-pole',
+    475,
+    {
+      environment: 'cart-pole',
+      student: { use: 'policy-mlp', hidden: [64, 64], activation: 'relu', value: 'none' },
+      agent: {
+        use: 'dqn',
+        optimizer: { use: 'adamw', learningRate: 1e-3 },
+        batchSize: 64,
+        learningStarts: 1000,
+        updatesPerStep: 2,
+        targetEvery: 250,
+        epsilon: { start: 1, end: 0.04, steps: 10_000 },
+      },
+      trainer: { use: 'reinforcement', steps: 60_000, environments: 8, evaluations: 10, episodes: 100 },
+    },
+  ],
+  [
+    'TD3, pendulum',
+    -200,
+    {
+      environment: 'pendulum',
+      student: { use: 'policy-mlp', hidden: [64, 64], activation: 'relu', value: 'none' },
+      agent: { use: 'td3', batchSize: 128, learningStarts: 1000 },
+      trainer: { use: 'reinforcement', steps: 20_000, environments: 2, evaluations: 5, episodes: 100 },
+    },
+  ],
+];
+
+it.each(tasks)(
+  '%s: the best student earns %i',
+  async (name, mark, sections) => {
+    const began = performance.now();
+    const { results, events } = await runQuietly({
+      ...{ name: 'learning', backend: 'wasm', seed: 1, ...sections },
+      run: { folder: join(home, name.replaceAll(/\W+/g, '-')), checkpoint: { every: '1000 epochs' } },
+    });
+    const seconds = (performance.now() - began) / 1000;
+    const curve = events.flatMap((event: RunEvent) =>
+      event.type === 'evaluation' && event.student === 'current' ? [Math.round(event.values.return as number)] : [],
+    );
+    console.log(`${name}: ${curve.join(', ')}; test ${String(results.best['test/return'])}; ${seconds.toFixed(0)} s`);
+    expect(results.best['test/return']).toBeGreaterThanOrEqual(mark);
+  },
+  900_000,
+);
