@@ -5,7 +5,6 @@ import { registerLayers } from '@retort/models';
 import { loadLayersModel } from '@retort/nn';
 import { readsTexts } from './dual-network-teacher.js';
 import { networkTeacher } from './network-teacher.js';
-import { readsStates, stateTeacher } from './state-teacher.js';
 import { readsSequences, sequenceTeacher } from './sequence-teacher.js';
 
 const savedStudent = z.looseObject({
