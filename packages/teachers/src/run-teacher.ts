@@ -13,17 +13,6 @@ const savedStudent = z.looseObject({
   tokenizer: z.string().optional(),
 });
 
-/** What runs in environments save beside that. */
-const savedPolicy = z.looseObject({
-  environment: z.string(),
-  observationShape: z.array(z.number()),
-  actionSpace: z.discriminatedUnion('kind', [
-    z.object({ kind: z.literal('discrete'), size: z.number() }),
-    z.object({ kind: z.literal('simplex'), size: z.number() }),
-    z.object({ kind: z.literal('box'), low: z.array(z.number()), high: z.array(z.number()) }),
-  ]),
-});
-
 /** The student of an earlier run. */
 export const runTeacher = definePart('teacher', {
   name: 'run',
@@ -52,7 +41,7 @@ export const runTeacher = definePart('teacher', {
     const { model: loaded, fingerprint, metadata } = await loadLayersModel(file, { where: context.path });
     const saved = savedStudent.safeParse(metadata);
     const isWhole = ({ outputs }: z.output<typeof savedStudent>) =>
-      outputs.length === loaded.outputs.length && (outputs.includes('logits') || readsTexts(loaded) || readsStates(loaded));
+      outputs.length === loaded.outputs.length && (outputs.includes('logits') || readsTexts(loaded));
     if (!saved.success || !isWhole(saved.data)) {
       loaded.dispose();
       throw new InputError(`${file} was not saved by a run: its metadata lacks class names or output names`, {
