@@ -35,6 +35,8 @@ export function observationSpace(
 
 /** What somebody who acts in an environment sees and does. */
 export interface EnvironmentSpaces {
+  /** Which environment it is, see {@link Environment.identity}. */
+  identity?: string;
   observationSpace: ObservationSpace;
   actionSpace: ActionSpace;
 }

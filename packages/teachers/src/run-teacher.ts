@@ -5,12 +5,24 @@ import { registerLayers } from '@retort/models';
 import { loadLayersModel } from '@retort/nn';
 import { readsTexts } from './dual-network-teacher.js';
 import { networkTeacher } from './network-teacher.js';
+import { readsStates, stateTeacher } from './state-teacher.js';
 import { readsSequences, sequenceTeacher } from './sequence-teacher.js';
 
 const savedStudent = z.looseObject({
   classes: z.array(z.string()),
   outputs: z.array(z.string()),
   tokenizer: z.string().optional(),
+});
+
+/** What runs in environments save beside that. */
+const savedPolicy = z.looseObject({
+  environment: z.string(),
+  observationShape: z.array(z.number()),
+  actionSpace: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('discrete'), size: z.number() }),
+    z.object({ kind: z.literal('simplex'), size: z.number() }),
+    z.object({ kind: z.literal('box'), low: z.array(z.number()), high: z.array(z.number()) }),
+  ]),
 });
 
 /** The student of an earlier run. */
@@ -41,7 +53,8 @@ export const runTeacher = definePart('teacher', {
     const { model: loaded, fingerprint, metadata } = await loadLayersModel(file, { where: context.path });
     const saved = savedStudent.safeParse(metadata);
     const isWhole = ({ outputs }: z.output<typeof savedStudent>) =>
-      outputs.length === loaded.outputs.length && (outputs.includes('logits') || readsTexts(loaded));
+      outputs.length === loaded.outputs.length &&
+      (outputs.includes('logits') || readsTexts(loaded) || readsStates(loaded));
     if (!saved.success || !isWhole(saved.data)) {
       loaded.dispose();
       throw new InputError(`${file} was not saved by a run: its metadata lacks class names or output names`, {
@@ -60,6 +73,21 @@ export const runTeacher = definePart('teacher', {
     const format = `student "${student}" of ${path}`;
     if (readsSequences(loaded)) return sequenceTeacher({ loaded, outputs, fingerprint, format }, context);
     const layers = Object.fromEntries(outputs.map((name, i) => [name, loaded.outputs[i].sourceLayer.name]));
+    if (readsStates(loaded)) {
+      const { data: policy } = savedPolicy.safeParse(metadata);
+      const actedIn = policy && { ...policy, identity: policy.environment };
+      const format = `student "${student}" of ${path}`;
+      return stateTeacher({ loaded, layers, file, actedIn, fingerprint, format }, context);
+    }
+    if (context.environment) {
+      loaded.dispose();
+      throw new InputError(
+        `teacher "${context.id}" looks at images, and this run's environment shows states: ${file}`,
+        {
+          where: context.path,
+        },
+      );
+    }
     return networkTeacher({ loaded, layers, file, classes, fingerprint, format }, context);
   },
 });
