@@ -3,6 +3,7 @@ import { reinforcement } from './reinforcement.js';
 import { drnd } from './reward-drnd.js';
 import { rnd } from './reward-rnd.js';
 import { shaping } from './reward-shaping.js';
+import { sequence } from './sequence.js';
 
 export { createCollector } from './collect.js';
 export type { Collector, CollectOptions, WeightedEnvironmentReward } from './collect.js';
@@ -37,6 +38,13 @@ export { createRewardScale } from './reward-scale.js';
 export type { RewardScale } from './reward-scale.js';
 export { checkSameSpaces, loadPolicy, readPolicyMetadata, savePolicy } from './save-policy.js';
 export type { PolicyMetadata } from './save-policy.js';
+export { sequence } from './sequence.js';
+export { groupAdvantages, grpoLoss, klEstimate, takenLogProbability } from './sequence-policy.js';
+export type { DrawnAnswers } from './sequence-policy.js';
+export { promptsOf, rewardsOf } from './sequence-prompts.js';
+export type { Prompts } from './sequence-prompts.js';
+export { createWriter } from './sequence-writer.js';
+export type { AnswerWriter, Written } from './sequence-writer.js';
 export { stepEnvironment } from './step-environment.js';
 export { createTrainingEpisodes } from './training-episodes.js';
 export type { TrainingEpisodes } from './training-episodes.js';
@@ -46,6 +54,7 @@ export const plugin = definePlugin({
   name: '@retort/trainer-policy',
   register(registry) {
     registry.add(reinforcement);
+    registry.add(sequence);
     for (const reward of [rnd, drnd, shaping]) registry.add(reward);
   },
 });
