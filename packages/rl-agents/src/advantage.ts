@@ -1,5 +1,6 @@
 import { RunError } from '@retort/core';
 import * as tf from '@tensorflow/tfjs';
+import { masked, maskedMean } from './masked.js';
 import type { Rollout } from './rollout.js';
 
 /** T steps of B parallel episodes, [T, B] each. */
@@ -11,6 +12,8 @@ export interface Trajectory {
   nextValue: tf.Tensor2D;
   terminated: tf.Tensor2D;
   truncated: tf.Tensor2D;
+  /** 0 of steps that count for nothing; none but such ones follow in their column. */
+  mask?: tf.Tensor2D;
 }
 
 /**
@@ -19,74 +22,110 @@ export interface Trajectory {
  * Where an episode was cut off, and at the end of what was seen, the value of the next state stands for the rest.
  * With λ = 1, A_t + V(s_t) is the discounted return.
  *
- * @returns [T, B]
+ * @returns [T, B]; 0 where the mask is 0
  */
 export function generalizedAdvantage(trajectory: Trajectory, discount: number, lambda: number): tf.Tensor2D {
   return tf.tidy(() => {
-    const { reward, value, nextValue, terminated, truncated } = trajectory;
+    const { reward, value, nextValue, terminated, truncated, mask } = trajectory;
     const goesOn = tf.sub(1, terminated);
-    const delta = reward.add(goesOn.mul(nextValue).mul(discount)).sub(value).unstack();
-    const carry = goesOn
-      .mul(tf.sub(1, truncated))
-      .mul(discount * lambda)
-      .unstack();
-    const advantages: tf.Tensor[] = new Array<tf.Tensor>(delta.length);
-    for (let t = delta.length - 1; t >= 0; t--) {
-      advantages[t] = t === delta.length - 1 ? delta[t] : delta[t].add(carry[t].mul(advantages[t + 1]));
-    }
-    return tf.stack(advantages) as tf.Tensor2D;
+    const delta = masked(reward.add<tf.Tensor2D>(goesOn.mul(nextValue).mul(discount)).sub<tf.Tensor2D>(value), mask);
+    const carry = goesOn.mul(tf.sub(1, truncated)).mul<tf.Tensor2D>(discount * lambda);
+    return backwardSums(delta, carry);
   });
 }
 
 /**
- * Advantage and value target of everything observed, [N] in the order of {@link Rollout.column}. Without next states every
- * transition is an episode: the advantage is reward − V(s).
+ * y_t = x_t + c_t y_t+1, in log₂ T rounds instead of T steps: after round k, y_t reaches over 2^k steps and c_t is the product of as
+ * many factors (Hillis & Steele 1986).
  *
- * @param valueOf V of [B, S]; without it values count as zero, beyond cuts too
+ * @param x [T, B]
+ * @param factors c, [T, B]
+ */
+export function backwardSums(x: tf.Tensor2D, factors: tf.Tensor2D): tf.Tensor2D {
+  return tf.tidy(() => {
+    const [length] = x.shape;
+    const later = (rows: tf.Tensor2D, by: number) =>
+      tf.pad(rows.slice([by, 0]), [
+        [0, by],
+        [0, 0],
+      ]) as tf.Tensor2D;
+    let [sums, carry] = [x, factors];
+    for (let reach = 1; reach < length; reach *= 2) {
+      sums = sums.add(carry.mul(later(sums, reach)));
+      carry = carry.mul(later(carry, reach));
+    }
+    return sums === x ? x.clone() : sums;
+  });
+}
+
+/**
+ * Advantage and value target of everything observed, [N] in the order of {@link Rollout.column}, and the values they were made
+ * with. Without next states every transition is an episode: the advantage is reward − V(s).
+ *
+ * @param valueOf V of [N, S] and, where it was remembered, of the memory [N, M] with it; without it values count as zero, beyond
+ *   cuts too
+ * @param length of the columns, when it is more than was observed
  */
 export function estimateAdvantages(
   rollout: Rollout,
-  valueOf: ((state: tf.Tensor2D) => tf.Tensor1D) | undefined,
-  { discount, lambda }: { discount: number; lambda: number },
-): { advantage: tf.Tensor1D; target: tf.Tensor1D } {
+  valueOf: ((state: tf.Tensor2D, memory?: tf.Tensor2D) => tf.Tensor1D) | undefined,
+  { discount, lambda, length }: { discount: number; lambda: number; length?: number },
+): { advantage: tf.Tensor1D; target: tf.Tensor1D; value: tf.Tensor1D } {
   return tf.tidy(() => {
-    const { steps } = rollout;
-    const perStep = (of: (step: (typeof steps)[number]) => tf.Tensor): tf.Tensor[] => steps.map((step) => of(step));
-    const valuesOf = (name: string) =>
-      perStep((step) => (valueOf ? valueOf(step[name] as tf.Tensor2D) : tf.zeros([step[name].shape[0]!])));
-    const reward = perStep((step) => step.reward);
-    const value = valuesOf('state');
-    if (!rollout.has('nextState')) {
-      const target = tf.concat(reward) as tf.Tensor1D;
-      return { advantage: target.sub(tf.concat(value)), target: target.clone() };
-    }
-    const sizes = new Set(reward.map(({ size }) => size));
+    const column = <T extends tf.Tensor>(name: string) => rollout.column<T>(name, length);
+    const reward = column<tf.Tensor1D>('reward');
+    const valuesOf = (state: string, memory: string): tf.Tensor1D => {
+      if (!valueOf) return tf.zerosLike(reward);
+      return valueOf(column(state), rollout.has(memory) ? column(memory) : undefined);
+    };
+    const value = valuesOf('state', 'memory');
+    if (!rollout.has('nextState')) return { advantage: reward.sub(value), target: reward.clone(), value };
+    const sizes = new Set(rollout.steps.map((step) => step.reward.size));
     if (sizes.size > 1) {
       throw new RunError(
         `experience with next states must come from the same number of environments each time, not ${[...sizes].join(' and ')}`,
       );
     }
-    const flags = (name: string) =>
-      tf.stack(perStep((step) => step[name]?.cast('float32') ?? tf.zerosLike(step.reward))) as tf.Tensor2D;
+    const [copies] = sizes;
+    const byTime = (x: tf.Tensor) => x.reshape<tf.Tensor2D>([-1, copies]);
+    const flags = (name: string) => byTime(rollout.has(name) ? column(name).cast('float32') : tf.zerosLike(reward));
     const advantage = generalizedAdvantage(
       {
-        reward: tf.stack(reward) as tf.Tensor2D,
-        value: tf.stack(value) as tf.Tensor2D,
-        nextValue: tf.stack(valuesOf('nextState')) as tf.Tensor2D,
+        reward: byTime(reward),
+        value: byTime(value),
+        // Of all rows, though where the episode goes on it is the next row's value: which those are is known on the device alone.
+        nextValue: byTime(valuesOf('nextState', 'nextMemory')),
         terminated: flags('terminated'),
         truncated: flags('truncated'),
+        mask: maskOf(rollout, length) && byTime(maskOf(rollout, length)!),
       },
       discount,
       lambda,
     ).as1D();
-    return { advantage, target: advantage.add(tf.concat(value)) };
+    return { advantage, target: advantage.add(value), value };
   });
 }
 
-/** (x − mean) / (deviation + 1e-8). */
-export function standardize(x: tf.Tensor1D): tf.Tensor1D {
+/** [N] 1 of rows that count, where there are others: masked ones, or zeros after the last observation. */
+export function maskOf(rollout: Rollout, length = rollout.steps.length): tf.Tensor1D | undefined {
+  if (rollout.has('mask')) return rollout.column<tf.Tensor>('mask', length).cast('float32') as tf.Tensor1D;
+  const missing = length - rollout.steps.length;
+  if (missing === 0) return undefined;
+  return tf.concat([tf.ones([rollout.rows]), tf.zeros([missing * rollout.steps[0].state.shape[0]!])]) as tf.Tensor1D;
+}
+
+/** (x − mean) / (deviation + 1e-8), over the rows whose mask is 1; the others become 0. */
+export function standardize(x: tf.Tensor1D, mask?: tf.Tensor1D): tf.Tensor1D {
   return tf.tidy(() => {
-    const centered = x.sub(x.mean());
-    return centered.div(centered.square().mean().sqrt().add(1e-8));
+    const centered = masked(x.sub<tf.Tensor1D>(maskedMean(x, mask)), mask);
+    return centered.div(maskedMean(centered.square(), mask).sqrt().add(1e-8));
+  });
+}
+
+/** 1 − Var(target − value) / Var(target), over the rows whose mask is 1: 1 of a perfect value function, 0 of a constant one. */
+export function explainedVariance(value: tf.Tensor1D, target: tf.Tensor1D, mask?: tf.Tensor1D): tf.Scalar {
+  return tf.tidy(() => {
+    const variance = (x: tf.Tensor1D) => maskedMean(x.sub<tf.Tensor1D>(maskedMean(x, mask)).square(), mask);
+    return tf.sub(1, variance(target.sub(value)).div(variance(target).add(1e-8)));
   });
 }

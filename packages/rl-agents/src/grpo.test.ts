@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { discrete } from '@retort/core';
 import { describeEachBackend, expectClose, expectNoLeak } from '@retort-tools/testing';
-import { groupAdvantage } from './grpo.js';
+import { groupAdvantage } from './group-advantage.js';
 import { createAgent } from './test-support/setup.js';
 
 // Two states, three actions each.

@@ -10,9 +10,10 @@ export interface Learner {
    * One step down the loss.
    *
    * @param f the loss, and scalars of its forward pass to report
+   * @param learningRate in place of the optimizer's own
    * @returns all of them, as they were before the step
    */
-  minimize<R extends { loss: tf.Scalar }>(f: () => R): R;
+  minimize<R extends { loss: tf.Scalar }>(f: () => R, learningRate?: tf.Scalar): R;
 }
 
 /** @param maxGradientNorm longer gradients, over all parameters together, are shortened to it */
@@ -21,7 +22,7 @@ export function createLearner(optimizer: Optimizer, parameters: Variables, maxGr
   const step = tf.tidy(() => tf.variable(tf.scalar(0), false));
   return {
     variables: { ...parameters, ...prefixed('slots', bound.variables), step },
-    minimize: <R extends { loss: tf.Scalar }>(f: () => R) =>
+    minimize: <R extends { loss: tf.Scalar }>(f: () => R, learningRate?: tf.Scalar) =>
       tf.tidy(() => {
         const { gradients, aux } = gradientsWithAux(() => {
           const report = f();
@@ -29,7 +30,7 @@ export function createLearner(optimizer: Optimizer, parameters: Variables, maxGr
         }, parameters);
         step.assign(step.add(1));
         bound.apply(maxGradientNorm === undefined ? gradients : clipNorm(gradients, maxGradientNorm), {
-          learningRate: tf.scalar(optimizer.learningRate),
+          learningRate: learningRate ?? tf.scalar(optimizer.learningRate),
           step: step as tf.Tensor as tf.Scalar,
         });
         return aux;

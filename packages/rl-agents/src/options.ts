@@ -34,3 +34,34 @@ export const entropyCoefficient = (byDefault: number) =>
     .nonnegative()
     .default(byDefault)
     .describe('Reward for entropy, in nats; keeps the policy from settling early.');
+
+export const clip = z
+  .number()
+  .gt(0)
+  .lt(1)
+  .default(0.2)
+  .describe('How far the probability ratio may move and still earn.');
+
+export const maxGradientNorm = z.number().positive().default(0.5).describe('Longer gradients are shortened to this.');
+
+export const anneal = z
+  .boolean()
+  .default(false)
+  .describe('Whether the learning rate falls in a line to 0 at the end of the run.');
+
+export const unroll = z
+  .int()
+  .positive()
+  .default(32)
+  .describe('Steps that gradients flow back through time, of networks that remember.');
+
+/** Options of agents that may learn a policy and a value as one network. */
+export const actorCriticOptions = {
+  anneal,
+  unroll,
+  valueCoefficient: z
+    .number()
+    .positive()
+    .default(0.5)
+    .describe("What the value's loss counts beside the policy's, where one network has both."),
+};

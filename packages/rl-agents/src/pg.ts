@@ -39,6 +39,9 @@ const options = z.strictObject({
   discount: shared.discount,
 });
 
+/** What `reinforce` has options for. */
+const sampledDefaults = { valueCoefficient: 0.5, unroll: 32, anneal: false };
+
 /** Policy gradient: exact for weights whose components' rewards are known, REINFORCE otherwise. */
 export const pg = definePart('agent', {
   name: 'pg',
@@ -47,10 +50,10 @@ export const pg = definePart('agent', {
   create: async (given, context) => {
     const optimizer = await context.scope.create(given.optimizer, undefined);
     const isSimplex = Object.values(context.actions).every(({ kind }) => kind === 'simplex');
-    const method =
-      (given.gradient ?? (isSimplex ? 'exact' : 'sampled')) === 'exact'
-        ? createExactPolicyGradient(given, optimizer, context)
-        : await createSampledPolicyGradient(given, optimizer, context);
+    if ((given.gradient ?? (isSimplex ? 'exact' : 'sampled')) === 'sampled') {
+      return createSampledPolicyGradient({ ...given, ...sampledDefaults }, optimizer, context);
+    }
+    const method = createExactPolicyGradient(given, optimizer, context);
     return createOnPolicyAgent(method, context.stateSize, given.normalizeState);
   },
 });

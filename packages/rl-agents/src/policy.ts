@@ -12,43 +12,35 @@ import * as tf from '@tensorflow/tfjs';
 import { createCategorical } from './categorical.js';
 import { drawNoise } from './distribution.js';
 import { createGaussian } from './gaussian.js';
-import { createHeadNetwork, type Variables } from './network.js';
+import type { Variables } from './network.js';
+import type { PolicyOutput } from './policy-network.js';
 
-/** A stochastic policy: hidden layers shared by all heads, one linear head and one distribution per action. */
+/** A stochastic policy: one distribution per action, on what a network says of a state. */
 export interface Policy {
+  /** Parameters of distributions that do not depend on the state, such as deviations. */
   readonly variables: Variables;
   noise(batchSize: number, random: Random): Record<string, HostTensor>;
-  /** @param state [B, S] as the network shall see it */
-  act(state: tf.Tensor2D, noise?: Record<string, tf.Tensor>): Required<Decision>;
+  act(output: PolicyOutput, noise?: Record<string, tf.Tensor>): Required<Decision>;
   /** [B] log-density of an action and entropy, summed over heads. Differentiable. */
-  evaluate(state: tf.Tensor2D, action: ActionTensors): { logProbability: tf.Tensor1D; entropy: tf.Tensor1D };
+  evaluate(output: PolicyOutput, action: ActionTensors): { logProbability: tf.Tensor1D; entropy: tf.Tensor1D };
 }
 
-export function createPolicy(
-  stateSize: number,
-  hidden: readonly number[],
-  distributions: Record<string, Distribution>,
-  random: Random,
-): Policy {
+export function createPolicy(distributions: Record<string, Distribution>): Policy {
   const heads = Object.entries(distributions);
-  const columns = Object.fromEntries(heads.map(([head, { dependent }]) => [head, dependent]));
-  const network = createHeadNetwork(stateSize, hidden, columns, random);
-  const variables = { ...network.variables };
+  const variables: Variables = {};
   for (const [head, { shared }] of heads) {
     if (shared.length > 0) variables[`${head}/shared`] = tf.tidy(() => tf.variable(tf.tensor2d([[...shared]])));
   }
 
   /** Parameters of each head's distribution, [B, P]. */
-  const parameters = (state: tf.Tensor2D): Record<string, tf.Tensor2D> => {
-    const dependent = network.apply(state);
-    return Object.fromEntries(
+  const parameters = ({ heads: dependent }: PolicyOutput): Record<string, tf.Tensor2D> =>
+    Object.fromEntries(
       heads.map(([head, { shared }]) => {
         if (shared.length === 0) return [head, dependent[head]];
-        const rows = tf.tile(variables[`${head}/shared`] as tf.Tensor as tf.Tensor2D, [state.shape[0], 1]);
+        const rows = tf.tile(variables[`${head}/shared`] as tf.Tensor as tf.Tensor2D, [dependent[head].shape[0], 1]);
         return [head, tf.concat([dependent[head], rows], 1)];
       }),
     );
-  };
   const total = (of: (head: string, distribution: Distribution) => tf.Tensor1D): tf.Tensor1D =>
     tf.addN(heads.map(([head, distribution]) => of(head, distribution)));
 
@@ -66,13 +58,13 @@ export function createPolicy(
           ),
         ),
       ) as Record<string, HostTensor>,
-    act: (state, noise) =>
+    act: (output, noise) =>
       tf.tidy(() => {
-        const given = parameters(state);
+        const given = parameters(output);
         const action = Object.fromEntries(
           heads.map(([head, distribution]) => {
             if (!noise) return [head, distribution.mode(given[head])];
-            const names = Object.keys(distribution.noise(state.shape[0]));
+            const names = Object.keys(distribution.noise(given[head].shape[0]));
             const own = Object.fromEntries(names.map((name) => [name, noise[`${head}/${name}`]]));
             return [head, distribution.sample(given[head], own)];
           }),
@@ -82,9 +74,9 @@ export function createPolicy(
           logProbability: total((head, distribution) => distribution.logProbability(given[head], action[head])),
         };
       }),
-    evaluate: (state, action) =>
+    evaluate: (output, action) =>
       tf.tidy(() => {
-        const given = parameters(state);
+        const given = parameters(output);
         return {
           logProbability: total((head, distribution) => distribution.logProbability(given[head], action[head])),
           entropy: total((head, distribution) => distribution.entropy(given[head])),

@@ -7,12 +7,13 @@ export type Transitions = Record<string, tf.Tensor>;
 
 /** An experience under flat names. Nothing is cloned. */
 export function transitionsOf(experience: Experience): Transitions {
-  const { action, componentReward = {}, prior = {}, ...tensors } = experience;
+  const { action, componentReward = {}, prior = {}, reference = {}, ...tensors } = experience;
   const transitions: Transitions = {};
   for (const [name, tensor] of Object.entries(tensors)) if (tensor) transitions[name] = tensor;
   for (const [head, tensor] of Object.entries(action)) transitions[`action/${head}`] = tensor;
   for (const [head, tensor] of Object.entries(componentReward)) transitions[`componentReward/${head}`] = tensor;
   for (const [head, tensor] of Object.entries(prior)) transitions[`prior/${head}`] = tensor;
+  for (const [name, tensor] of Object.entries(reference)) transitions[`reference/${name}`] = tensor;
   return transitions;
 }
 
@@ -26,8 +27,8 @@ export interface Rollout {
   /** Keeps clones. @throws RunError when names differ from those of earlier entries */
   add(transitions: Transitions): void;
   has(name: string): boolean;
-  /** All rows of one name, in order of observation. */
-  column<T extends tf.Tensor>(name: string): T;
+  /** All rows of one name, in order of observation; with a length zeros after the last observation, up to so many of them. */
+  column<T extends tf.Tensor>(name: string, length?: number): T;
   clear(): void;
   save(): Promise<StateTree>;
   load(state: StateTree): void;
@@ -55,7 +56,13 @@ export function createRollout(): Rollout {
       steps.push(Object.fromEntries(Object.entries(transitions).map(([name, x]) => [name, tf.keep(x.clone())])));
     },
     has: (name) => steps.length > 0 && name in steps[0],
-    column: <T extends tf.Tensor>(name: string) => tf.concat(steps.map((step) => step[name] as T)),
+    column: <T extends tf.Tensor>(name: string, length = steps.length) => {
+      const parts = steps.map((step) => step[name] as T);
+      if (length === parts.length) return tf.concat(parts);
+      // As many parts whatever was observed: backends that record know the piece of work again.
+      const zeros = tf.zerosLike(parts[0]);
+      return tf.concat([...parts, ...new Array<T>(length - parts.length).fill(zeros)]);
+    },
     clear: () => {
       tf.dispose(steps);
       steps = [];

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
+import { maskedMean } from './masked.js';
 import type { Variables } from './network.js';
 
 /** Mean and variance of rows seen so far, per column. */
@@ -43,7 +44,8 @@ export function createRunningMoments(size: number, window = 100_000): RunningMom
 /** Root of the mean square of numbers seen so far, over a window like that of {@link createRunningMoments}. */
 export interface RunningScale {
   readonly variables: Variables;
-  absorb(values: tf.Tensor): void;
+  /** @param mask 0 of values that do not count */
+  absorb(values: tf.Tensor1D | tf.Tensor2D, mask?: tf.Tensor1D): void;
   /** x / (root mean square + 1e-8). */
   scale<T extends tf.Tensor>(x: T): T;
 }
@@ -57,10 +59,11 @@ export function createRunningScale(window = 10_000): RunningScale {
   const { count, square } = variables;
   return {
     variables,
-    absorb: (values) =>
+    absorb: (values, mask) =>
       tf.tidy(() => {
-        const share = addRows(count, values.shape[0] ?? 1, window);
-        square.assign(square.add(values.square().mean().sub(square).mul(share)));
+        const share = addRows(count, values.shape[0], window);
+        const mean = maskedMean(values.square(), mask);
+        square.assign(square.add(mean.sub(square).mul(share)));
       }),
     scale: (x) => tf.tidy(() => x.div(square.sqrt().add(1e-8))),
   };

@@ -7,7 +7,7 @@ export function recordSampled({ componentReward: _, prior: __, ...experience }: 
   return transitionsOf(experience);
 }
 
-/** The actions of a rollout by head. */
-export function actionsOf(rollout: Rollout, heads: readonly string[]): ActionTensors {
-  return Object.fromEntries(heads.map((head) => [head, rollout.column(`action/${head}`)]));
+/** The actions of a rollout by head. @param length as {@link Rollout.column} has it */
+export function actionsOf(rollout: Rollout, heads: readonly string[], length?: number): ActionTensors {
+  return Object.fromEntries(heads.map((head) => [head, rollout.column(`action/${head}`, length)]));
 }

@@ -1,91 +1,129 @@
-import type { AgentContext, PartReference } from '@retort/core';
+import type { Agent, AgentContext, PartReference } from '@retort/core';
 import { compile, type Optimizer, type TensorMap } from '@retort/nn';
 import type * as tf from '@tensorflow/tfjs';
+import { createActorCritic, createActorCriticLearner } from './actor-critic.js';
 import { estimateAdvantages } from './advantage.js';
-import { createLearner } from './learner.js';
-import { eachMinibatch, minibatch } from './minibatches.js';
-import { createValueNetwork, prefixed, squaredError, unprefixed } from './network.js';
+import { annealed } from './anneal.js';
+import { arrange } from './arrange.js';
+import { masked, maskedMean } from './masked.js';
+import { eachMinibatch, everySequence, minibatch } from './minibatches.js';
+import { prefixed, squaredError } from './network.js';
 import { reinforceObjective } from './objective.js';
-import type { OnPolicyMethod } from './on-policy-agent.js';
-import { createPolicy, distributionsFor } from './policy.js';
+import { createOnPolicyAgent } from './on-policy-agent.js';
 import { createRunningScale } from './running-moments.js';
-import { actionsOf, recordSampled } from './sampled-actions.js';
+import { recordSampled } from './sampled-actions.js';
 
 export interface SampledOptions {
   hidden: number[];
+  normalizeState: boolean;
   distribution: PartReference<'distribution'>;
-  baseline: 'value' | 'mean';
+  baseline: 'value' | 'mean' | 'none';
   normalize: 'rms' | 'none';
   epochs: number;
   batchSize: number;
   entropyCoefficient: number;
   discount: number;
+  valueCoefficient: number;
+  unroll: number;
+  anneal: boolean;
+  maxGradientNorm?: number;
 }
 
 /**
  * REINFORCE (Williams 1992) on discounted returns. One step per update over all that was observed: after that step the
- * experience is no longer the policy's own. The value network, which does not mind, goes through it in minibatches.
+ * experience is no longer the policy's own. A value network of its own, which does not mind, goes through it in minibatches.
  */
 export async function createSampledPolicyGradient(
   given: SampledOptions,
   optimizer: Optimizer,
   context: AgentContext,
-): Promise<OnPolicyMethod> {
-  const { stateSize, seeds } = context;
+): Promise<Agent> {
+  const { stateSize, seeds, guidance } = context;
   const [init, noise, order] = ['init', 'noise', 'order'].map((name) => seeds.stream(name));
-  const policy = createPolicy(stateSize, given.hidden, await distributionsFor(context, given.distribution), init);
-  const policyLearner = createLearner(optimizer, policy.variables);
-  const value = given.baseline === 'value' ? createValueNetwork(stateSize, given.hidden, init) : undefined;
-  const valueLearner = value && createLearner(optimizer, value.variables);
+  const withValue = given.baseline === 'value';
+  const actorCritic = await createActorCritic(given, context, { init, withValue });
+  const learner = createActorCriticLearner(actorCritic, optimizer, given, guidance);
   const scale = createRunningScale();
   const heads = Object.keys(context.actions);
+  const variables = { ...learner.variables, ...actorCritic.fixed };
+  const valueLoss = (batch: TensorMap) => (value: tf.Tensor1D) =>
+    batch.mask
+      ? maskedMean(value.sub<tf.Tensor1D>(batch.target).square(), batch.mask).mul<tf.Scalar>(0.5)
+      : squaredError(value, batch.target as tf.Tensor1D);
   const policyStep = compile(
-    (inputs: TensorMap) =>
-      policyLearner.minimize(() => {
-        const advantage = inputs.advantage as tf.Tensor1D;
-        const actions = unprefixed('action', inputs);
-        const { logProbability, entropy: entropies } = policy.evaluate(inputs.state as tf.Tensor2D, actions);
-        const entropy = entropies.mean<tf.Scalar>();
-        const loss = reinforceObjective({ logProbability, oldLogProbability: logProbability, advantage })
-          .mean<tf.Scalar>()
-          .sub<tf.Scalar>(entropy.mul(given.entropyCoefficient));
-        return { loss, entropy };
-      }),
-    { variables: policyLearner.variables },
+    (inputs: TensorMap) => {
+      const batch = inputs.starts ? minibatch(inputs) : inputs;
+      return learner.improve(
+        batch,
+        ({ logProbability, entropy: entropies }) => {
+          const advantage = batch.advantage as tf.Tensor1D;
+          const entropy = maskedMean(entropies, batch.mask);
+          const objective = reinforceObjective({ logProbability, oldLogProbability: logProbability, advantage });
+          const loss = maskedMean(objective, batch.mask).sub<tf.Scalar>(entropy.mul(given.entropyCoefficient));
+          return { loss, entropy };
+        },
+        valueLoss(batch),
+      );
+    },
+    { variables },
   );
   const valueStep =
-    value &&
-    valueLearner &&
+    learner.improveValue &&
     compile(
       (inputs: TensorMap) => {
-        const { state, target } = minibatch(inputs) as { state: tf.Tensor2D; target: tf.Tensor1D };
-        return valueLearner.minimize(() => ({ loss: squaredError(value.apply(state), target) }));
+        const batch = minibatch(inputs);
+        return learner.improveValue!(batch, valueLoss(batch));
       },
-      { variables: valueLearner.variables },
+      { variables },
     );
-  return {
-    variables: {
-      ...prefixed('policy', policyLearner.variables),
-      ...(valueLearner && prefixed('value', valueLearner.variables)),
-      ...prefixed('scale', scale.variables),
+  return createOnPolicyAgent(
+    {
+      variables: { ...learner.variables, ...prefixed('scale', scale.variables) },
+      borrowed: actorCritic.borrowed,
+      collects: 'episodes',
+      actsOnPlainStates: actorCritic.isGiven,
+      memorySize: actorCritic.memorySize,
+      noise: (batchSize) => actorCritic.noise(batchSize, noise),
+      act: actorCritic.act,
+      record: recordSampled,
+      learn: (rollout, see, progress) => {
+        const { columns, sequences, length, mask } = arrange(rollout, actorCritic, see, {
+          heads,
+          unroll: given.unroll,
+        });
+        const { stateValue } = actorCritic;
+        const estimated = estimateAdvantages(
+          rollout,
+          stateValue && ((state, memory) => stateValue(state, see, memory)),
+          {
+            discount: given.discount,
+            lambda: 1,
+            length,
+          },
+        );
+        let { advantage } = estimated;
+        if (given.baseline === 'mean')
+          advantage = masked(advantage.sub<tf.Tensor1D>(maskedMean(advantage, mask)), mask);
+        if (given.normalize === 'rms') {
+          scale.absorb(advantage, mask);
+          advantage = scale.scale(advantage);
+        }
+        const { target } = estimated;
+        const rates = annealed(given, optimizer, progress);
+        const { valueState, ...ofPolicy } = columns;
+        const report = policyStep({
+          ...ofPolicy,
+          ...(withValue && !valueStep && { target }),
+          advantage,
+          ...rates,
+          ...(actorCritic.memorySize > 0 && everySequence(sequences)),
+        });
+        if (!valueStep) return report;
+        const ofValue = { valueState, target, ...(mask && { mask }), ...rates };
+        return { ...report, ...eachMinibatch(ofValue, given, order, valueStep) };
+      },
     },
-    noise: (batchSize) => policy.noise(batchSize, noise),
-    act: policy.act,
-    record: recordSampled,
-    learn: (rollout, see) => {
-      const state = see(rollout.column<tf.Tensor2D>('state'));
-      const actions = actionsOf(rollout, heads);
-      const valueOf = value && ((state: tf.Tensor2D) => value.apply(see(state)));
-      const estimated = estimateAdvantages(rollout, valueOf, { ...given, lambda: 1 });
-      let advantage = value ? estimated.advantage : estimated.advantage.sub<tf.Tensor1D>(estimated.advantage.mean());
-      if (given.normalize === 'rms') {
-        scale.absorb(advantage);
-        advantage = scale.scale(advantage);
-      }
-      const report = policyStep({ state, advantage, ...prefixed('action', actions) });
-      if (!valueStep) return report;
-      const { loss: valueLoss } = eachMinibatch({ state, target: estimated.target }, given, order, valueStep);
-      return { ...report, valueLoss };
-    },
-  };
+    stateSize,
+    given.normalizeState && (!actorCritic.isGiven || actorCritic.ownValue !== undefined),
+  );
 }
