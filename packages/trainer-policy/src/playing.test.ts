@@ -197,13 +197,15 @@ describeEachBackend('a player', () => {
     const before = held();
     const player = createPolicyPlayer(student, environment, { count: 2 });
     const memories: number[][] = [];
-    let memory = tf.zeros([2, student.offers.memory[0]]);
+    let memory = tf.zeros<tf.Rank.R2>([2, student.offers.memory[0]]);
     // The same state three times, copy 0 forgetting before the third.
     const state = Float32Array.of(1, 0, 1, 1, 0, 1);
     for (let step = 0; step < 3; step++) {
       if (step === 2) {
         player.forget(Uint8Array.of(1, 0));
-        memory = tf.tidy(() => memory.mul([[0], [1]]));
+        const kept = tf.tidy(() => memory.mul<tf.Tensor2D>([[0], [1]]));
+        memory.dispose();
+        memory = kept;
       }
       const output = tf.tidy(() => {
         const { logits, memory: next } = forward(
@@ -211,13 +213,13 @@ describeEachBackend('a player', () => {
           { state: tf.tensor2d(state.slice(), [2, 3]), memory },
           { training: false },
         );
-        return { logits: logits!, memory: next! };
+        return { action: logits!.argMax(1), memory: next! };
       });
       memory.dispose();
       memory = output.memory;
       memories.push(Array.from(await memory.data()));
-      const expected = await tf.tidy(() => output.logits.argMax(1)).data();
-      output.logits.dispose();
+      const expected = await output.action.data();
+      output.action.dispose();
       expect(Array.from(await player.act(state))).toEqual(Array.from(expected));
     }
     const half = memories[0].length / 2;

@@ -11,7 +11,7 @@ import { savePolicy } from './save-policy.js';
 export function reinforcementLoop(run: ReinforcementRun, { emit }: Pick<TrainingOptions, 'emit'>): TrainingLoop {
   const { context, environment, student, collector, episodes, log, stepSize } = run;
   const { manifest } = context;
-  let [learningRate, warned] = [learningRateOf(manifest.agent!), false];
+  let [learningRate, warned, unread] = [learningRateOf(manifest.agent!), false, 0];
   return {
     manifest,
     selection: { evaluateEvery: 1, select: 'return', selectBy: 'highest' },
@@ -28,6 +28,7 @@ export function reinforcementLoop(run: ReinforcementRun, { emit }: Pick<Training
     prepare: () => collector.begin(),
     async step(step) {
       const images = await collectAndLearn(run, (step + 1) * stepSize);
+      unread++;
       if (!warned && episodes.longest() >= environment.timeLimit) {
         warned = true;
         emit({
@@ -39,6 +40,8 @@ export function reinforcementLoop(run: ReinforcementRun, { emit }: Pick<Training
     },
     learningRate: () => learningRate,
     async readSteps() {
+      if (unread === 0) return undefined;
+      unread = 0;
       const { learningRate: rate, ...values } = await log.read();
       if (rate !== undefined) learningRate = rate;
       return { ...episodes.read(), ...values, ...collector.readRewards() };

@@ -1,4 +1,4 @@
-import { type Environment, type EnvironmentStep, InputError, RunError } from '@retort/core';
+import { type ActionSpace, type Environment, type EnvironmentStep, InputError, RunError } from '@retort/core';
 import { actionSize } from './compose-acting.js';
 
 /** Rounding of an action at its bounds, in ranges. More is an error. */
@@ -25,32 +25,9 @@ export function stepEnvironment(
     );
   }
   for (let i = 0; i < actions.length; i++) {
-    const action = actions[i];
-    let fits = false;
-    let space: string;
-    if (actionSpace.kind === 'box') {
-      const [low, high] = [Math.fround(actionSpace.low[i % width]), Math.fround(actionSpace.high[i % width])];
-      const slack = rounding * (high - low);
-      fits = action >= low - slack && action <= high + slack;
-      if (fits) actions[i] = Math.min(high, Math.max(low, action));
-      space = `component ${i % width} lies between ${low} and ${high}`;
-    } else {
-      fits = Number.isInteger(action) && action >= 0 && action < actionSpace.size;
-      space = `actions are whole numbers from 0 to ${actionSpace.size - 1}`;
-    }
-    if (!fits) {
-      throw new InputError(
-        `environment ${identity}: action ${action} of copy ${Math.floor(i / width)} at step ${step} is outside its space`,
-        {
-          hints: [
-            space,
-            ...(Number.isNaN(action)
-              ? ['the network gives numbers that are not finite: try a lower learning rate']
-              : []),
-          ],
-        },
-      );
-    }
+    const fitted = fit(actions[i], i % width, actionSpace);
+    if (fitted === undefined) refuse(environment, actions[i], i, step);
+    else actions[i] = fitted;
   }
   const result = environment.step(actions);
   const size = observationSpace.low.length;
@@ -71,4 +48,30 @@ function checkFinite(observations: Float32Array, size: number, fail: (copy: numb
   for (let i = 0; i < observations.length; i++) {
     if (!Number.isFinite(observations[i])) fail(Math.floor(i / size), `shows ${observations[i]}`);
   }
+}
+
+/** The action within its bounds; undefined where it lies outside them by more than rounding. */
+function fit(action: number, component: number, space: ActionSpace): number | undefined {
+  if (space.kind !== 'box') return Number.isInteger(action) && action >= 0 && action < space.size ? action : undefined;
+  const [low, high] = [Math.fround(space.low[component]), Math.fround(space.high[component])];
+  const slack = rounding * (high - low);
+  return action >= low - slack && action <= high + slack ? Math.min(high, Math.max(low, action)) : undefined;
+}
+
+function refuse({ identity, actionSpace }: Environment, action: number, i: number, step: number): never {
+  const width = actionSize(actionSpace);
+  const space =
+    actionSpace.kind === 'box'
+      ? `component ${i % width} lies between ${actionSpace.low[i % width]} and ${actionSpace.high[i % width]}`
+      : `actions are whole numbers from 0 to ${actionSpace.size - 1}`;
+  const copy = Math.floor(i / width);
+  throw new InputError(
+    `environment ${identity}: action ${action} of copy ${copy} at step ${step} is outside its space`,
+    {
+      hints: [
+        space,
+        ...(Number.isNaN(action) ? ['the network gives what is not a number: try a lower learning rate'] : []),
+      ],
+    },
+  );
 }
