@@ -3,18 +3,34 @@ import { compile, endPiece, loadVariables, saveVariables, type TensorMap } from 
 import * as tf from '@tensorflow/tfjs';
 import { createCritic } from './critic.js';
 import { deterministicHeads, deterministicOptions } from './deterministic-head.js';
+import { createDeterministicActorCritic } from './deterministic-actor-critic.js';
 import { createLearner } from './learner.js';
 import { meanReport } from './minibatches.js';
 import { createHeadNetwork, prefixed, squaredError, type Variables } from './network.js';
+import { offPolicyOptions, refuseGuidance } from './off-policy-agent.js';
 import * as shared from './options.js';
 import { createReplay, type Replay } from './replay.js';
 import { createRunningMoments, createRunningScale } from './running-moments.js';
+import { follow } from './target-network.js';
 
 const options = z.strictObject({
   ...shared.networkOptions,
   ...deterministicOptions,
-  capacity: z.int().positive().default(4096).describe('Transitions remembered; inserting costs time in proportion.'),
-  updates: z.int().positive().default(4).describe('Gradient steps per batch of transitions observed.'),
+  capacity: z
+    .int()
+    .positive()
+    .optional()
+    .describe(
+      'Transitions remembered. Of weights of teachers 4096, where adding one costs time in proportion; in environments 100000.',
+    ),
+  learningStarts: offPolicyOptions.learningStarts.describe(
+    'In environments: transitions before the first gradient step. Until then actions are uniform in the box.',
+  ),
+  updates: z
+    .int()
+    .positive()
+    .default(4)
+    .describe('Gradient steps per batch of transitions observed: in environments per step of all copies together.'),
   batchSize: shared.batchSize,
   discount: shared.discount,
   targetRate: z
@@ -26,9 +42,10 @@ const options = z.strictObject({
 });
 
 /**
- * Deep deterministic policy gradient (Lillicrap et al. 2016) for simplex and box actions. The critic gets the action after its
- * first hidden layers, as in the paper (§7), and rewards divided by their running root mean square. Without next states every
- * transition ends its episode: the critic's target is the reward, and target networks have no part.
+ * Deep deterministic policy gradient (Lillicrap et al. 2016) for simplex and box actions. With networks of its own, the critic gets
+ * the action after its first hidden layers, as in the paper (§7), and rewards divided by their running root mean square. Without
+ * next states every transition ends its episode: the critic's target is the reward, and target networks have no part. A network
+ * that is given is the actor of {@link createDeterministicActorCritic}.
  */
 export const ddpg = definePart('agent', {
   name: 'ddpg',
@@ -36,9 +53,15 @@ export const ddpg = definePart('agent', {
   options,
   create: async (given, context): Promise<Agent> => {
     const { stateSize, seeds, actions, path, scope } = context;
+    refuseGuidance('ddpg', context);
+    const optimizer = await scope.create(given.optimizer, undefined);
+    if (context.network) {
+      const { capacity = 100_000, updates: updatesPerStep, ...rest } = given;
+      const plain = { capacity, updatesPerStep, critics: 1, policyDelay: 1 } as const;
+      return createDeterministicActorCritic('ddpg', { ...rest, ...plain }, context, optimizer);
+    }
     const [init, noise, order] = ['init', 'noise', 'order'].map((name) => seeds.stream(name));
     const heads = deterministicHeads('ddpg', actions, given, path);
-    const optimizer = await scope.create(given.optimizer, undefined);
 
     const actor = createHeadNetwork(stateSize, given.hidden, heads.sizes, init);
     const critic = createCritic(stateSize, heads.size, given.hidden, init);
@@ -65,7 +88,7 @@ export const ddpg = definePart('agent', {
     const isMultiStep = () => replay !== undefined && 'nextState' in replay.variables;
     const openReplay = (multiStep: boolean): Replay => {
       const further: Record<string, number> = multiStep ? { nextState: stateSize, terminated: 1 } : {};
-      replay = createReplay(given.capacity, { state: stateSize, action: heads.size, reward: 1, ...further });
+      replay = createReplay(given.capacity ?? 4096, { state: stateSize, action: heads.size, reward: 1, ...further });
       return replay;
     };
     const variables = (): Variables => ({ ...own, ...(replay && prefixed('replay', replay.variables)) });
@@ -163,12 +186,3 @@ export const ddpg = definePart('agent', {
     };
   },
 });
-
-/** target ← target + rate (source − target). */
-function follow(target: Variables, source: Variables, rate: number): void {
-  tf.tidy(() => {
-    for (const [key, variable] of Object.entries(target)) {
-      variable.assign(rate === 1 ? source[key].clone() : variable.add(source[key].sub(variable).mul(rate)));
-    }
-  });
-}

@@ -1,4 +1,4 @@
-import { definePart, z } from '@retort/core';
+import { definePart, InputError, z } from '@retort/core';
 import { compile, type TensorMap } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
 import { createCritic } from './critic.js';
@@ -6,6 +6,7 @@ import { deterministicHeads, deterministicOptions } from './deterministic-head.j
 import { createLearner } from './learner.js';
 import { eachMinibatch, minibatch } from './minibatches.js';
 import { createHeadNetwork, prefixed, squaredError } from './network.js';
+import { refuseGuidance } from './off-policy-agent.js';
 import { createOnPolicyAgent } from './on-policy-agent.js';
 import * as shared from './options.js';
 import type { Transitions } from './rollout.js';
@@ -29,7 +30,14 @@ export const dpg = definePart('agent', {
   summary:
     'Deterministic policy gradient: actor and critic, learning from what was just observed. Simplex and box actions.',
   options,
-  create: async (given, { stateSize, seeds, actions, path, scope }) => {
+  create: async (given, context) => {
+    const { stateSize, seeds, actions, path, scope } = context;
+    refuseGuidance('dpg', context);
+    if (context.network) {
+      throw new InputError(`${path}: dpg learns with networks of its own, and this run has one to train`, {
+        hints: ['use ddpg or td3 for actions of a box, dqn for discrete ones, ppo for either'],
+      });
+    }
     const [init, noise, order] = ['init', 'noise', 'order'].map((name) => seeds.stream(name));
     const heads = deterministicHeads('dpg', actions, given, path);
     const optimizer = await scope.create(given.optimizer, undefined);
