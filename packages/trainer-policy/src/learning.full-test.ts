@@ -16,7 +16,7 @@ const tasks: [string, number, object][] = [
       environment: 'cart-pole',
       student: 'policy-mlp',
       agent: { use: 'ppo', optimizer: { use: 'adamw', learningRate: 1e-3 }, batchSize: 256, epochs: 4, anneal: true },
-      trainer: { use: 'reinforcement', steps: 100_000, environments: 8, horizon: 128, evaluations: 10, episodes: 100 },
+      trainer: { use: 'reinforcement', steps: 50_000, environments: 8, horizon: 128, evaluations: 10, episodes: 100 },
     },
   ],
   [
