@@ -78,21 +78,19 @@ export function grpoLoss(
   { mask, oldLogProbability, referenceLogProbability, advantage }: DrawnAnswers,
   kl: number,
 ): { loss: tf.Scalar; kl?: tf.Scalar } {
-  const { shape } = mask;
-  const perToken = objective({
-    logProbability: logProbability.as1D(),
-    oldLogProbability: oldLogProbability.as1D(),
-    advantage: advantage.expandDims(1).mul<tf.Tensor2D>(tf.onesLike(mask)).as1D(),
-    mask: mask.as1D(),
-  }).reshape<tf.Tensor2D>(shape);
-  const overAnswers = (values: tf.Tensor2D) =>
-    values
-      .mul(mask)
-      .sum(1)
-      .div(untaped(() => mask.sum(1).maximum(1)))
-      .mean<tf.Scalar>();
-  const loss = overAnswers(perToken);
-  if (!referenceLogProbability) return { loss };
-  const distance = overAnswers(klEstimate(logProbability, referenceLogProbability));
-  return { loss: loss.add(distance.mul(kl)), kl: distance };
+  return tf.tidy(() => {
+    const { shape } = mask;
+    const perToken = objective({
+      logProbability: logProbability.as1D(),
+      oldLogProbability: oldLogProbability.as1D(),
+      advantage: advantage.expandDims(1).mul<tf.Tensor2D>(tf.onesLike(mask)).as1D(),
+      mask: mask.as1D(),
+    }).reshape<tf.Tensor2D>(shape);
+    const lengths = untaped(() => mask.sum(1).maximum(1));
+    const overAnswers = (values: tf.Tensor2D) => values.mul(mask).sum(1).div(lengths).mean<tf.Scalar>();
+    const loss = overAnswers(perToken);
+    if (!referenceLogProbability) return { loss };
+    const distance = overAnswers(klEstimate(logProbability, referenceLogProbability));
+    return { loss: loss.add(distance.mul(kl)), kl: distance };
+  });
 }
