@@ -12,6 +12,7 @@ import {
 } from '@retort/core';
 import { parse } from 'yaml';
 import { plugins } from './plugins.js';
+import { refuseProtocol } from './protocol-not-manifest.js';
 
 export type LoadedManifest = Awaited<ReturnType<typeof loadManifest>>;
 
@@ -22,7 +23,10 @@ export type LoadedManifest = Awaited<ReturnType<typeof loadManifest>>;
  * @param set settings over it
  */
 export function loadManifestOrRun(path: string, set: readonly string[] = []): Promise<LoadedManifest> {
-  if (!existsSync(join(path, 'manifest.lock.yaml'))) return loadManifest(path, { plugins, set });
+  if (!existsSync(join(path, 'manifest.lock.yaml'))) {
+    refuseProtocol(path);
+    return loadManifest(path, { plugins, set });
+  }
   const locked = parse(readLock(path)) as { locked: { baseFolder: string } };
   return loadManifest(locked, { plugins, set, baseFolder: locked.locked.baseFolder });
 }

@@ -95,6 +95,30 @@ describe('lines', () => {
     expect(text).toContain('ETA 3 s');
   });
 
+  it('of a run that acts count what it counts, and tell the mean return of its episodes', () => {
+    const acting: RunEvent = { ...start, unit: 'environment steps', batchSize: 1024, teachers: [] };
+    const step = (number: number, values: Record<string, number>): RunEvent[] => [
+      { type: 'progress', epoch: 0, step: number, stepInEpoch: number, images: 1024 },
+      { type: 'step', epoch: 0, step: number, learningRate: 0.1, values: { policyLoss: 0.1, ...values } },
+    ];
+    const [epoch] = endOf(0);
+    const evaluation: RunEvent = {
+      ...{ type: 'evaluation', epoch: 0, step: 3, split: 'validation', student: 'current' },
+      values: { 'episode-length': 480, return: 480.25 },
+    };
+    // No episode ended in the first two steps.
+    const events = [...step(0, {}), ...step(1, {}), ...step(2, { return: 20 }), ...step(3, { return: 40.5 })];
+    expect(
+      told([acting, ...events, epoch, evaluation], { every: 3 })
+        .split('\n')
+        .slice(0, 3),
+    ).toEqual([
+      'demo: 1,234 parameters, no teachers, 2 epochs of 4 steps, 1,024 environment steps each',
+      '  epoch 1/2 · step 3/4 · 1,024 environment steps/s · ETA 5 s',
+      'epoch 1/2 · return 30.3 · validation return 480.3 · 10 environment steps/s · ETA 4 s',
+    ]);
+  });
+
   it('pass on remarks and warnings', () => {
     const text = told([
       { type: 'backend', name: 'wasm', reason: 'fastest that works' },

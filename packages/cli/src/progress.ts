@@ -42,9 +42,10 @@ export function createProgress({ stream, bar, every = 15, now = () => performanc
     seconds = done > 0 ? ((now() - clock.began) / 1000 / done) * (total - step) : undefined;
     return seconds === undefined ? '' : `ETA ${duration(seconds)}`;
   };
+  const speedText = (perSecond: number) => `${count(perSecond)} ${start?.unit ?? 'images'}/s`;
   const speed = () => {
     const passed = (now() - clock.began) / 1000;
-    return passed > 0 && clock.images > 0 ? `${count(clock.images / passed)} images/s` : '';
+    return passed > 0 && clock.images > 0 ? speedText(clock.images / passed) : '';
   };
   const flush = () => {
     if (!epoch || !start) return;
@@ -55,7 +56,7 @@ export function createProgress({ stream, bar, every = 15, now = () => performanc
     say(
       joined([
         ...parts,
-        `${count(event.imagesPerSecond)} images/s`,
+        speedText(event.imagesPerSecond),
         isLast ? '' : remaining((event.epoch + 1) * start.stepsPerEpoch),
       ]),
     );
@@ -116,7 +117,7 @@ export function createProgress({ stream, bar, every = 15, now = () => performanc
         epoch = { event };
         return;
       case 'evaluation': {
-        const [metric] = ['top-1', ...Object.keys(event.values)].filter(
+        const [metric] = ['top-1', 'return', ...Object.keys(event.values)].filter(
           (name) => typeof event.values[name] === 'number',
         );
         if (!epoch || event.split !== 'validation' || !metric) return;
@@ -145,8 +146,7 @@ export function createProgress({ stream, bar, every = 15, now = () => performanc
 /** Means over an epoch, from means over the steps since the last read. */
 function createMeans() {
   let next = 0;
-  let sums: Record<string, number> = {};
-  let steps = 0;
+  let sums: Record<string, { sum: number; steps: number }> = {};
   return {
     startAt(step: number) {
       next = step;
@@ -156,31 +156,34 @@ function createMeans() {
       // What an agent tells of an update is no mean over steps.
       if (Object.keys(values).every((name) => name.startsWith('agent/')) || count <= 0) return;
       next = step + 1;
-      steps += count;
-      for (const [name, value] of Object.entries(values)) sums[name] = (sums[name] ?? 0) + value * count;
+      for (const [name, value] of Object.entries(values)) {
+        // Not all are there every time: no episode may have ended.
+        const before = sums[name] ?? { sum: 0, steps: 0 };
+        sums[name] = { sum: before.sum + value * count, steps: before.steps + count };
+      }
     },
     take(): Record<string, number> {
-      const means = Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / steps]));
+      const means = Object.fromEntries(Object.entries(sums).map(([name, { sum, steps }]) => [name, sum / steps]));
       sums = {};
-      steps = 0;
       return means;
     },
   };
 }
 
-function startText({ name, parameters, teachers, epochs, stepsPerEpoch, batchSize, resumedAt }: Start): string {
+function startText({ name, parameters, teachers, epochs, stepsPerEpoch, batchSize, unit, resumedAt }: Start): string {
   const taught = teachers.length > 0 ? plural(teachers.length, 'teacher') + ` (${teachers.join(', ')})` : 'no teachers';
-  const steps = `${plural(epochs, 'epoch')} of ${plural(stepsPerEpoch, 'step')}, ${plural(batchSize, 'image')} each`;
+  const steps = `${plural(epochs, 'epoch')} of ${plural(stepsPerEpoch, 'step')}, ${unit === undefined ? plural(batchSize, 'image') : `${count(batchSize)} ${unit}`} each`;
   const from = resumedAt ? `\ngoing on at epoch ${resumedAt.epoch + 1}, after step ${resumedAt.step}` : '';
   return `${name}: ${plural(parameters, 'parameter')}, ${taught}, ${steps}${from}`;
 }
 
-/** `loss task 0.52, kd 1.3` and the train accuracy, as far as they are known. */
+/** `loss task 0.52, kd 1.3`, the train accuracy and the return of training's own episodes, as far as they are known. */
 function valueTexts(values: Record<string, number>): string[] {
   const losses = Object.entries(values).filter(([name]) => name.startsWith('loss/'));
   const texts = losses.map(([name, value]) => `${losses.length > 1 ? `${name.slice(5)} ` : ''}${plain3(value)}`);
   return [
     ...(texts.length > 0 ? [`loss ${texts.join(', ')}`] : []),
+    ...('return' in values ? [`return ${plain3(values.return)}`] : []),
     ...('train-accuracy' in values ? [`accuracy ${percent(values['train-accuracy'])}`] : []),
   ];
 }

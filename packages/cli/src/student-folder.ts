@@ -2,19 +2,28 @@ import { existsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { InputError } from '@retort/core';
 
+export type WhichStudent = 'best' | 'last';
+
 /**
  * A saved student and the run it belongs to, from either's folder.
  *
  * @param path RUN, or RUN/student/best
+ * @param which student of a run; the best if there is one
  * @returns `run` is undefined for a student that lies outside a run folder
  * @throws InputError when there is no student
  */
-export function findStudent(path: string): { student: string; run: string | undefined } {
+export function findStudent(path: string, which?: WhichStudent): { student: string; run: string | undefined } {
   if (existsSync(join(path, 'manifest.lock.yaml'))) {
-    const student = ['best', 'last'].map((name) => join(path, 'student', name)).find(hasModel);
-    if (student) return { student, run: path };
+    const there = ['best', 'last'].filter((name) => hasModel(join(path, 'student', name)));
+    const [found] = there.filter((name) => which === undefined || name === which);
+    if (found) return { student: join(path, 'student', found), run: path };
+    if (there.length > 0) {
+      throw new InputError(`${path} holds no student "${which}"`, { hints: [`it holds: ${there.join(', ')}`] });
+    }
     throw new InputError(`${path} holds no student yet`, { hints: [`finish the run: retort resume ${path}`] });
   }
+  if (which !== undefined)
+    throw new InputError(`--student ${which}: ${path} is no run folder, which would have several`);
   if (!hasModel(path)) {
     throw new InputError(`${path} is neither a run folder nor a student`, {
       hints: ['name a folder that `retort train` wrote, or its student/best'],

@@ -18,6 +18,7 @@ it.each([
   [percent(0.8126), '81.3 %'],
   [metricText('test/top-1', 0.5), '50.0 %'],
   [metricText('nll', 1.23456), '1.235'],
+  [metricText('validation/success', 0.25), '25.0 %'],
   [
     metricText('confusion', [
       [1, 0],

@@ -34,7 +34,9 @@ export function plain(value: number): string {
 /** A metric's value: fractions in percent, vectors and matrices by their size. */
 export function metricText(name: string, value: unknown): string {
   if (typeof value !== 'number') return Array.isArray(value) ? `(${value.length} values)` : '–';
-  return /top-\d|accuracy|agreement|calibration|recall|R@|Pr@/.test(name) ? percent(value) : plain(value);
+  return /top-\d|accuracy|agreement|calibration|recall|R@|Pr@|(^|\/)success$/.test(name)
+    ? percent(value)
+    : plain(value);
 }
 
 /** `1 epoch`, `3 epochs`. */

@@ -4,6 +4,7 @@ import { writeReport } from '@retort/report';
 import { INTERRUPTED, interruptible } from './interrupt.js';
 import { createProgress } from './progress.js';
 import { resultsTable } from './results.js';
+import { writeStudentPlay } from './student-play.js';
 import type { Terminal } from './terminal.js';
 
 /** Trains through `body` with a progress bar and Ctrl-C, writes the report and prints the results. @returns the exit code */
@@ -29,6 +30,12 @@ export async function train(
   }
   const folder = relative(process.cwd(), outcome.folder) || '.';
   const report = join(folder, 'report.html');
+  if (outcome.status === 'finished') {
+    // The run is done; a picture of it is not worth failing for.
+    await writeStudentPlay(folder, (text) => terminal.note(text)).catch((error: unknown) =>
+      terminal.note(`its episodes could not be drawn: ${messageOf(error)}`),
+    );
+  }
   try {
     writeReport([folder], report);
   } catch (error) {

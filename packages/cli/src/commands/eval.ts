@@ -4,6 +4,7 @@ import { type EvaluationResult, evaluateNetwork } from '../evaluation.js';
 import { createImageProgress } from '../image-progress.js';
 import { createDataset, createTeacher, findTeacher, loadManifestOrRun } from '../manifest-or-run.js';
 import { plugins } from '../plugins.js';
+import { evaluatePolicy } from '../policy-evaluation.js';
 import { resultsTable } from '../results.js';
 import { findStudent } from '../student-folder.js';
 import { createStudentNetwork } from '../student-network.js';
@@ -15,12 +16,13 @@ export interface EvalOptions {
   teacher?: string;
   data?: string;
   metrics?: string[];
+  episodes?: number;
   set: string[];
   backend?: string;
 }
 
 export async function evaluate(path: string | undefined, options: EvalOptions, terminal: Terminal): Promise<number> {
-  const { teacher, data, metrics, set, backend } = options;
+  const { teacher, data, metrics, episodes, set, backend } = options;
   if ((path === undefined) === (teacher === undefined)) {
     throw new InputError('eval needs one network: a run or student, or --teacher', {
       hints: ['retort eval RUN, or retort eval --teacher MANIFEST#ID'],
@@ -37,7 +39,7 @@ export async function evaluate(path: string | undefined, options: EvalOptions, t
       ],
     });
   }
-  const asInItsRun = data === undefined && metrics === undefined && set.length === 0 && backend === undefined;
+  const asInItsRun = [data, metrics, episodes, backend].every((one) => one === undefined) && set.length === 0;
   return asInItsRun
     ? evaluateInRun(student, dataFile, options, terminal)
     : evaluateStudent(student, dataFile, options, terminal);
@@ -72,6 +74,11 @@ async function evaluateStudent(
 ): Promise<number> {
   const loaded = await loadManifestOrRun(dataFile, options.set);
   const { registry } = loaded;
+  if (loaded.manifest.environment) {
+    await start(loaded, options);
+    return evaluatePolicy({ kind: 'student', folder: student }, loaded, options, terminal);
+  }
+  refuseEpisodes(options, dataFile);
   const scope = registry.createScope();
   try {
     await start(loaded, options);
@@ -88,6 +95,11 @@ async function evaluateTeacher(name: string, options: EvalOptions, terminal: Ter
   const { data, set } = options;
   const listed = await findTeacher(name, data === undefined ? set : []);
   const loaded = data === undefined ? listed.loaded : await loadManifestOrRun(data, set);
+  if (loaded.manifest.environment) {
+    await start(loaded, options);
+    return evaluatePolicy({ kind: 'teacher', listed }, loaded, options, terminal);
+  }
+  refuseEpisodes(options, data ?? listed.file);
   // Each of the two manifests has plugins of its own.
   const [scope, scopeOfTeacher] = [loaded.registry.createScope(), listed.loaded.registry.createScope()];
   try {
@@ -100,6 +112,11 @@ async function evaluateTeacher(name: string, options: EvalOptions, terminal: Ter
     await scopeOfTeacher.dispose();
     await scope.dispose();
   }
+}
+
+function refuseEpisodes({ episodes }: EvalOptions, dataFile: string): void {
+  if (episodes === undefined) return;
+  throw new InputError(`--episodes: ${dataFile} has a data set and no environment`, { hints: ['leave it out'] });
 }
 
 async function start({ registry }: Awaited<ReturnType<typeof loadManifestOrRun>>, { backend = 'auto' }: EvalOptions) {

@@ -80,18 +80,8 @@ export async function exportStudent(path: string, options: ExportOptions, termin
 
 /** The model.json that a run folder, a student's folder or a path of its own names. */
 function findModel(path: string, student: 'best' | 'last' | undefined): string {
-  const isRun = existsSync(join(path, 'manifest.lock.yaml'));
-  if (student !== undefined) {
-    if (!isRun) throw new InputError(`--student ${student}: ${path} is no run folder, which would have several`);
-    const model = join(path, 'student', student, 'model.json');
-    if (existsSync(model)) return model;
-    const there = ['best', 'last'].filter((name) => existsSync(join(path, 'student', name, 'model.json')));
-    throw new InputError(`${path} holds no student "${student}"`, {
-      hints: [there.length > 0 ? `it holds: ${there.join(', ')}` : `finish the run: retort resume ${path}`],
-    });
-  }
-  if (basename(path) === 'model.json' && existsSync(path)) return path;
-  return join(findStudent(path).student, 'model.json');
+  if (student === undefined && basename(path) === 'model.json' && existsSync(path)) return path;
+  return join(findStudent(path, student).student, 'model.json');
 }
 
 function wholeNumber(option: string, text: string, lowest: number, highest?: number): number {

@@ -1,5 +1,6 @@
 import { run } from '@retort/core';
 import { plugins } from '../plugins.js';
+import { refuseProtocol } from '../protocol-not-manifest.js';
 import type { Terminal } from '../terminal.js';
 import { train as trainWith } from '../training.js';
 
@@ -14,6 +15,7 @@ export async function train(
   { set, overwrite, folder }: TrainOptions,
   terminal: Terminal,
 ): Promise<number> {
+  refuseProtocol(manifest);
   const settings = folder === undefined ? set : [...set, `run.folder=${JSON.stringify(folder)}`];
   return trainWith(terminal, (how) => run(manifest, { ...how, plugins, set: settings, overwrite }));
 }

@@ -1,9 +1,11 @@
 import { composeRun, isReference, type PartReference } from '@retort/core';
 import { plugins } from '../plugins.js';
+import { refuseProtocol } from '../protocol-not-manifest.js';
 import type { Terminal } from '../terminal.js';
 import { bytes, count, duration, plural, table, wrap } from '../text.js';
 
 export async function validate(file: string, { set }: { set: string[] }, terminal: Terminal): Promise<number> {
+  refuseProtocol(file);
   const messages: string[] = [];
   const composed = await composeRun(file, {
     plugins,
@@ -47,7 +49,10 @@ export async function validate(file: string, { set }: { set: string[] }, termina
         [],
         [
           ['parameters', count(parameters)],
-          ['MACs', macs === undefined ? 'unknown' : `${count(macs)} for one image`],
+          [
+            'MACs',
+            macs === undefined ? 'unknown' : `${count(macs)} for one ${manifest.environment ? 'observation' : 'image'}`,
+          ],
           ['training', `${plural(epochs, 'epoch')} of ${plural(stepsPerEpoch, 'step')}`],
           ['time', `about ${duration(seconds)} on this machine`],
           ['memory', `about ${bytes(memoryBytes)}`],
