@@ -3,6 +3,7 @@ import { plugin as backendWasm } from '@retort/backend-wasm';
 import { type Plugin, run, type RunEvent, type RunOptions } from '@retort/core';
 import { plugin as datasets } from '@retort/datasets';
 import { plugin as losses } from '@retort/losses';
+import { plugin as metrics } from '@retort/metrics';
 import { plugin as models } from '@retort/models';
 import { plugin as nn } from '@retort/nn';
 import { plugin as agents } from '@retort/rl-agents';
@@ -10,7 +11,7 @@ import { plugin as teachers } from '@retort/teachers';
 import { plugin as trainer } from '../index.js';
 
 export const sequencePlugins: Plugin[] = [
-  ...[nn, losses, models, teachers, datasets, agents],
+  ...[nn, losses, models, teachers, datasets, metrics, agents],
   ...[backendWasm, backendOnnxRuntime, trainer],
 ];
 
