@@ -1,10 +1,24 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { composeFromRun, composeRun, InputError, readLog, resume, type RunEvent } from '@retort/core';
+import {
+  composeFromRun,
+  composeRun,
+  definePart,
+  definePlugin,
+  InputError,
+  readLog,
+  resume,
+  run,
+  RunError,
+  type RunEvent,
+  z,
+} from '@retort/core';
+
 import { loadLayersModel, namedWeights } from '@retort/nn';
 import type * as tf from '@tensorflow/tfjs';
 import { plugins, runQuietly, tinyManifest } from './test-support/compose.js';
+import { counting } from './test-support/parts.js';
 
 const home = mkdtempSync(join(tmpdir(), 'retort-policy-'));
 afterAll(() => rmSync(home, { recursive: true, force: true }));
@@ -200,6 +214,50 @@ it.each([
   expect(error).toBeInstanceOf(InputError);
   expect((error as InputError).text).toContain(message);
   expect(existsSync(folder)).toBe(false);
+});
+
+describe('an environment from elsewhere', () => {
+  const faulty = (name: string, faults: Parameters<typeof counting>[1]) =>
+    definePart('environment', {
+      name,
+      summary: 'counts',
+      options: z.strictObject({}),
+      create: (_, context) => counting(context, faults),
+    });
+  const parts = [
+    faulty('nan', { reward: (copy, step) => (copy === 2 && step === 3 ? NaN : 0) }),
+    faulty('endless', { ends: false }),
+  ];
+  const elsewhere = definePlugin({
+    name: 'elsewhere',
+    register: (registry) => parts.forEach((part) => registry.add(part)),
+  });
+  const attempt = async (environment: string) => {
+    const events: RunEvent[] = [];
+    const manifest = tinyManifest(join(home, environment), { environment });
+    const error = await run(manifest, {
+      plugins: [...plugins, elsewhere],
+      overwrite: true,
+      onEvent: (event) => events.push(event),
+    }).catch((thrown: unknown) => thrown);
+    return { error, events };
+  };
+
+  it('ends the run where it gives what is no number, and names copy and step', async () => {
+    const { error } = await attempt('nan');
+    expect(error).toBeInstanceOf(RunError);
+    expect((error as RunError).message).toBe('environment counting {}: copy 2 earned NaN at step 2');
+  });
+
+  it('whose episodes never end is told while it trains, and refused when it is evaluated', async () => {
+    const { error, events } = await attempt('endless');
+    expect(only(events, 'warning').map(({ message }) => message)).toEqual([
+      'counting {}: an episode goes on after 10 steps, past its time limit',
+    ]);
+    expect((error as RunError).message).toBe(
+      'environment counting {}: copy 0 goes on after 10 steps, past its time limit',
+    );
+  });
 });
 
 it('estimates without leaving a trace', async () => {
