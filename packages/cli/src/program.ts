@@ -4,6 +4,7 @@ import type { CompareOptions } from './commands/compare.js';
 import type { EmbedOptions } from './commands/embed.js';
 import type { EvalOptions } from './commands/eval.js';
 import type { ExportOptions } from './commands/export.js';
+import type { PlayOptions } from './commands/play.js';
 import { describeFailure } from './failure.js';
 import { createTerminal, type GlobalOptions, type Terminal } from './terminal.js';
 
@@ -27,6 +28,12 @@ function wholeNumber(text: string): number {
 function positiveNumber(text: string): number {
   const number = wholeNumber(text);
   if (number === 0) throw new InvalidArgumentError('It must be at least 1.');
+  return number;
+}
+
+function framesPerSecond(text: string): number {
+  const number = positiveNumber(text);
+  if (number > 50) throw new InvalidArgumentError('It must be at most 50: viewers slow down what is faster.');
   return number;
 }
 
@@ -197,6 +204,7 @@ teacher. What is computed follows from what the network gives and the data set b
   two encoders, and captions                 retrieval: which text belongs to which image
   boxes, and phrases with boxes              grounding: where is what the phrase names
 
+What acts is measured by its returns, over whole episodes of the environment that was trained in, or of --data's.
 Metrics are those of --metrics, else those that the manifest lists and that fit, else all that fit. Of the manifest
 only dataset, seed, plugins and metrics are read. Classes may be in any order, but must be the same; texts need
 the tokenizer that the network was trained with.
@@ -206,6 +214,7 @@ Examples:
   $ retort eval runs/my-run/student/last --split validation
   $ retort eval path/to/student --data manifest.yaml --metrics top-1,per-class-accuracy
   $ retort eval runs/clip --data zero-shot.yaml --set dataset.limit=1000 --json
+  $ retort eval runs/cartpole --episodes 100 --set environment.timeLimit=1000
   $ retort eval --teacher manifest.yaml#r56             on the data set of that manifest
   $ retort eval --teacher runs/clip#large --data retrieval.yaml
 `,
@@ -216,11 +225,54 @@ Examples:
     .addOption(
       new Option('--metrics <names>', '`retort list metric` shows them; several with commas between').argParser(names),
     )
+    .option('--episodes <n>', "of what acts; as many as its run's evaluations if not given", positiveNumber)
     .addOption(settings)
     .option('--backend <name>', "what computes; `retort doctor` lists them (default: a run's own, else auto)")
     .action(
       run(async (terminal, path: string | undefined, options: EvalOptions) =>
         (await import('./commands/eval.js')).evaluate(path, options, terminal),
+      ),
+    );
+
+  command(
+    'play <run-or-student>',
+    'let a saved policy play in its environment: returns, a terminal to watch, a GIF',
+    `
+Plays episodes by the policy's mode, without exploring, in the environment it was trained in. In a terminal they are
+shown as they go. Every policy plays every episode from the same start, so that they compare; the seed decides
+about the starts. Policies must act between the same spaces: observations of one shape, and the same actions.
+
+A GIF shows all episodes, those of several policies side by side; whoever is done first stands still. --record
+keeps every step of one policy: states, actions, rewards, and what its network says of each state. Students learn
+from it without the policy: trainer policy-distillation, option recording.
+
+Examples:
+  $ retort play runs/cartpole                                   the best student, three episodes
+  $ retort play runs/cartpole --student last --episodes 10 --seed 7
+  $ retort play runs/student --beside runs/teacher --gif both.gif
+  $ retort play runs/cartpole --set environment.timeLimit=1000
+  $ retort play path/to/student --environment '{ use: cart-pole, timeLimit: 200 }' --json
+  $ retort play runs/teacher --episodes 100 --record teacher.safetensors --quiet
+`,
+  )
+    .addOption(
+      new Option('--student <which>', 'which student of a run; the best if there is one').choices(['best', 'last']),
+    )
+    .addOption(
+      new Option('--beside <run-or-student...>', 'other policies, to play the same episodes').default([], 'none'),
+    )
+    .option('-n, --episodes <n>', 'episodes of each policy', positiveNumber, 3)
+    .option('--seed <n>', 'decides how episodes start', wholeNumber, 0)
+    .option('--environment <part>', "name or YAML of another one; the run's own if not given")
+    .addOption(settings)
+    .option('--gif <file>', 'write the episodes as a moving picture')
+    .option('--fps <n>', 'frames in a second, 1 to 50', framesPerSecond, 30)
+    .option('--record <file>', 'write every step, to be learned from; ends in .safetensors')
+    .option('--overwrite', 'replace files that are there')
+    .option('--backend <name>', 'what computes; `retort doctor` lists them', 'auto')
+    .action(
+      run(async (terminal, path: string, options: PlayOptions) =>
+        (await import('./commands/play.js')).play(path, options, terminal),
       ),
     );
 
