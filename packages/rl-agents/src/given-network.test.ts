@@ -23,11 +23,9 @@ const agents = [
   ['ppo, own value', { use: 'ppo', ...small }, { ...two, value: false }],
   ['ppo, box, grid', { use: 'ppo', ...small }, { observationShape: [1, 2, 1], space: box([-1], [3]) }],
   ['ppo, recurrent', { use: 'ppo', ...small, unroll: 2 }, remembering],
-  ['pg', { use: 'pg', ...small }, two],
   ['reinforce, recurrent', { use: 'reinforce', ...small, unroll: 2 }, remembering],
   ['reinforce, own value', { use: 'reinforce', ...small, anneal: true }, { ...two, value: false }],
-  ['grpo', { use: 'grpo', ...small, anneal: true }, two],
-  ['grpo, recurrent', { use: 'grpo', ...small, unroll: 2 }, { ...remembering, value: false }],
+  ['grpo, recurrent', { use: 'grpo', ...small, unroll: 2, anneal: true }, { ...remembering, value: false }],
 ] as const;
 
 /** Every number of a state, in order. */

@@ -3,8 +3,6 @@ import { createEpisodeGroups } from './episode-groups.js';
 import * as shared from './options.js';
 import { createWeightGroups } from './weight-groups.js';
 
-export { groupAdvantage } from './group-advantage.js';
-
 const options = z.strictObject({
   ...shared.networkOptions,
   anneal: shared.anneal,

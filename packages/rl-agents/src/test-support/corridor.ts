@@ -60,9 +60,29 @@ export function corridorReturn(agent: Agent, discount: number): number {
   const corridor = createCorridors(1);
   for (let t = 0; t < limit; t++) {
     const reward = tf.tidy(
-      () => corridor.step(agent.act(corridor.state()).action.step.dataSync()).reward.dataSync()[0],
+      () => corridor.step(Object.values(agent.act(corridor.state()).action)[0].dataSync()).reward.dataSync()[0],
     );
     if (reward > 0) return reward * discount ** t;
   }
   return 0;
+}
+
+/** One episode in every corridor, those that are over waiting for the others, and learns. */
+export function playCorridorEpisodes(agent: Agent, count: number): void {
+  const corridors = createCorridors(count);
+  const waits = new Uint8Array(count);
+  while (waits.includes(0)) {
+    tf.tidy(() => {
+      const state = corridors.state();
+      const noise = Object.fromEntries(Object.entries(agent.noise(count)).map(([name, x]) => [name, toTensor(x)]));
+      const { action, logProbability } = agent.act(state, noise);
+      const taken = Object.values(action)[0];
+      const mask = tf.tensor1d(Array.from(waits, (wait) => 1 - wait));
+      const stepped = corridors.step(taken.dataSync());
+      agent.observe({ state, action, logProbability, mask, ...stepped });
+      const over = stepped.terminated.maximum(stepped.truncated).dataSync();
+      for (let i = 0; i < count; i++) waits[i] |= over[i];
+    });
+  }
+  tf.dispose(agent.update());
 }
