@@ -17,7 +17,10 @@ function recorder(collects: Agent['collects']) {
     noise: () => ({}),
     act: (state) => ({ action: { action: tf.zeros([state.shape[0]], 'int32') } }),
     observe: ({ action, reference, ...rest }: Experience) => {
-      const tensors = { ...rest, ...reference, action: action.action } as Record<string, tf.Tensor | undefined>;
+      const tensors = { ...rest, ...reference, action: action.action } as object as Record<
+        string,
+        tf.Tensor | undefined
+      >;
       told.push(
         Object.fromEntries(
           Object.entries(tensors).flatMap(([name, tensor]) => (tensor ? [[name, Array.from(tensor.dataSync())]] : [])),

@@ -8,20 +8,28 @@ const home = mkdtempSync(join(tmpdir(), 'retort-policy-learning-'));
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
 /** Where the field says a task is solved: mean return of 100 episodes that were not trained on. */
-const tasks: [string, number, object][] = [
+const tasks: [string, number, 'last' | 'best', object][] = [
   [
     'PPO, cart-pole',
     475,
+    'last',
     {
       environment: 'cart-pole',
       student: 'policy-mlp',
-      agent: { use: 'ppo', optimizer: { use: 'adamw', learningRate: 1e-3 }, batchSize: 256, epochs: 4, anneal: true },
-      trainer: { use: 'reinforcement', steps: 50_000, environments: 8, horizon: 128, evaluations: 10, episodes: 100 },
+      // Stable-Baselines3 Zoo's, but for the schedule of the clip.
+      agent: {
+        use: 'ppo',
+        optimizer: { use: 'adamw', learningRate: 1e-3 },
+        ...{ batchSize: 256, epochs: 20, discount: 0.98, lambda: 0.8, entropyCoefficient: 0, anneal: true },
+      },
+      trainer: { use: 'reinforcement', steps: 50_000, environments: 8, horizon: 32, evaluations: 10, episodes: 100 },
     },
   ],
   [
     'DQN, cart-pole',
     475,
+    // Its values keep moving, and what is greedy in them with them.
+    'best',
     {
       environment: 'cart-pole',
       student: { use: 'policy-mlp', hidden: [64, 64], activation: 'relu', value: 'none' },
@@ -40,6 +48,7 @@ const tasks: [string, number, object][] = [
   [
     'TD3, pendulum',
     -200,
+    'last',
     {
       environment: 'pendulum',
       student: { use: 'policy-mlp', hidden: [64, 64], activation: 'relu', value: 'none' },
@@ -50,19 +59,19 @@ const tasks: [string, number, object][] = [
 ];
 
 it.each(tasks)(
-  '%s: the best student earns %i',
-  async (name, mark, sections) => {
+  '%s earns %i',
+  async (name, mark, which, sections) => {
     const began = performance.now();
     const { results, events } = await runQuietly({
-      ...{ name: 'learning', backend: 'wasm', seed: 1, ...sections },
+      ...{ name: 'learning', backend: 'onnxruntime', seed: 1, ...sections },
       run: { folder: join(home, name.replaceAll(/\W+/g, '-')), checkpoint: { every: '1000 epochs' } },
     });
     const seconds = (performance.now() - began) / 1000;
     const curve = events.flatMap((event: RunEvent) =>
       event.type === 'evaluation' && event.student === 'current' ? [Math.round(event.values.return as number)] : [],
     );
-    console.log(`${name}: ${curve.join(', ')}; test ${String(results.best['test/return'])}; ${seconds.toFixed(0)} s`);
-    expect(results.best['test/return']).toBeGreaterThanOrEqual(mark);
+    console.log(`${name}: ${curve.join(', ')}; test ${String(results[which]['test/return'])}; ${seconds.toFixed(0)} s`);
+    expect(results[which]['test/return']).toBeGreaterThanOrEqual(mark);
   },
   900_000,
 );

@@ -11,7 +11,8 @@ import { savePolicy } from './save-policy.js';
 export function reinforcementLoop(run: ReinforcementRun, { emit }: Pick<TrainingOptions, 'emit'>): TrainingLoop {
   const { context, environment, student, collector, episodes, log, stepSize } = run;
   const { manifest } = context;
-  let [learningRate, warned, unread] = [learningRateOf(manifest.agent!), false, 0];
+  const steps = run.epochs * run.stepsPerEpoch;
+  let [warned, unread] = [false, 0];
   return {
     manifest,
     selection: { evaluateEvery: 1, select: 'return', selectBy: 'highest' },
@@ -38,13 +39,11 @@ export function reinforcementLoop(run: ReinforcementRun, { emit }: Pick<Training
       }
       return { images };
     },
-    learningRate: () => learningRate,
+    learningRate: (step) => learningRateOf(manifest.agent!, (step + 1) / steps),
     async readSteps() {
       if (unread === 0) return undefined;
       unread = 0;
-      const { learningRate: rate, ...values } = await log.read();
-      if (rate !== undefined) learningRate = rate;
-      return { ...episodes.read(), ...values, ...collector.readRewards() };
+      return { ...episodes.read(), ...(await log.read()), ...collector.readRewards() };
     },
     endEpoch: async () => undefined,
     evaluate: (split) => run.play(split),
@@ -101,9 +100,10 @@ export async function loadRun(run: ReinforcementRun, saved: Record<string, State
   run.context.seeds.load(saved.seeds as Record<string, number[]>);
 }
 
-/** The peak learning rate of an agent, for the log of one that reports none; 0 where its options do not say. */
-function learningRateOf({ options }: PartReference<'agent'>): number {
+/** What an agent learns at, for the log: its peak, in a line to 0 where it is told to `anneal`; 0 where its options do not say. */
+function learningRateOf({ options }: PartReference<'agent'>, progress: number): number {
   const optimizer = options.optimizer as PartReference | undefined;
-  const rate = options.learningRate ?? optimizer?.options.learningRate;
-  return typeof rate === 'number' ? rate : 0;
+  const rate = optimizer?.options.learningRate;
+  if (typeof rate !== 'number') return 0;
+  return options.anneal === true ? rate * (1 - progress) : rate;
 }
