@@ -1,4 +1,5 @@
 import { definePlugin } from '@retort/core';
+import { policyDistillation } from './policy-distillation.js';
 import { reinforcement } from './reinforcement.js';
 import { drnd } from './reward-drnd.js';
 import { rnd } from './reward-rnd.js';
@@ -26,6 +27,7 @@ export { createPolicyEvaluation, episodeMetrics, isSuccess, playEpisodes, tellsS
 export type { Episode, PolicyEvaluation } from './evaluate-policy.js';
 export { createObservationMoments } from './observation-moments.js';
 export type { ObservationMoments } from './observation-moments.js';
+export { policyDistillation } from './policy-distillation.js';
 export { createPolicyPlayer, modeOf } from './policy-player.js';
 export type { Player } from './policy-player.js';
 export { createTeacherGuidance } from './guidance.js';
@@ -34,6 +36,8 @@ export { reinforcement } from './reinforcement.js';
 export { drnd, drndBonus } from './reward-drnd.js';
 export { rnd, squaredDistance } from './reward-rnd.js';
 export { shaping, shapingReward } from './reward-shaping.js';
+export { checkRecording, readRecording, recordPlay, writeRecording } from './recording.js';
+export type { Recording } from './recording.js';
 export { createRewardScale } from './reward-scale.js';
 export type { RewardScale } from './reward-scale.js';
 export { checkSameSpaces, loadPolicy, readPolicyMetadata, savePolicy } from './save-policy.js';
@@ -53,7 +57,7 @@ export type { TrainingEpisodes } from './training-episodes.js';
 export const plugin = definePlugin({
   name: '@retort/trainer-policy',
   register(registry) {
-    registry.add(reinforcement);
+    registry.add(reinforcement).add(policyDistillation);
     registry.add(sequence);
     for (const reward of [rnd, drnd, shaping]) registry.add(reward);
   },
