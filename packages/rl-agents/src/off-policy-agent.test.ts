@@ -169,7 +169,7 @@ describe('agents with a replay refuse', () => {
   ])('guidance, naming those that take it: %s', async (use, space) => {
     const own = network();
     const created = createAgent({ use }, { ...given({ action: space }), network: own, guidance });
-    await expect(created).rejects.toMatchObject({ hints: ['ppo and grpo can'] });
+    await expect(created).rejects.toMatchObject({ hints: ['pg, reinforce, ppo and grpo can'] });
     own.dispose();
   });
 

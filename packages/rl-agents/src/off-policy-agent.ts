@@ -133,8 +133,8 @@ function stepsOf(experience: Experience, head: string, actionSize: number): (Ste
   const [actions, rewards, ends, cuts, counts] = [action[head], reward, terminated, truncated, mask].map(read);
   return Array.from({ length: count }, (_, row) => {
     if (counts && !counts[row]) return undefined;
-    const rowOf = (values: ArrayLike<number>, width: number) =>
-      Float32Array.from({ length: width }, (_, i) => values[row * width + i]);
+    const rowOf = (values: tf.TypedArray, width: number) =>
+      new Float32Array(values.subarray(row * width, (row + 1) * width));
     return {
       state: rowOf(states, size),
       action: rowOf(actions!, actionSize),
@@ -197,6 +197,6 @@ export function takeNetwork(
 export function refuseGuidance(agent: string, { guidance, path }: Pick<AgentContext, 'guidance' | 'path'>): void {
   if (!guidance) return;
   throw new InputError(`${path}: ${agent} cannot be guided by a teacher while it learns`, {
-    hints: ['ppo and grpo can'],
+    hints: ['pg, reinforce, ppo and grpo can'],
   });
 }
