@@ -54,6 +54,7 @@ describe('help', () => {
       'train',
       'resume',
       'eval',
+      'play',
       'predict',
       'embed',
       'export',
@@ -332,6 +333,7 @@ describe('init', () => {
     expect(readdirSync(join(folder, 'mine')).sort()).toEqual([
       'manifest.schema.json',
       'manifest.yaml',
+      'policy.yaml',
       'teacher.yaml',
       'two-stages.yaml',
     ]);
@@ -347,6 +349,9 @@ describe('init', () => {
       'dataset.test=9',
     ]);
     expect(validated).toMatchObject({ code: 0 });
+    const small = ['trainer.horizon=8', 'trainer.episodes=1', 'agent.batchSize=8', 'environment.timeLimit=20'];
+    const acting = await retort(['validate', 'mine/policy.yaml', ...small.flatMap((setting) => ['--set', setting])]);
+    expect(acting).toMatchObject({ code: 0, stdout: expect.stringMatching(/environment +cart-pole +timeLimit: 20\n/) });
   });
 });
 

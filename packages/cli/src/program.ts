@@ -114,6 +114,7 @@ Examples:
     `
 Writes a set for generated images: teacher.yaml trains a teacher, manifest.yaml distills a student from several
 with an agent that weighs them, two-stages.yaml from one with distillation first and rewards then (KDRL).
+policy.yaml needs no data: an agent learns to balance a pole.
 Files that are there already are left alone.
 
 Examples:

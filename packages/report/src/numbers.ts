@@ -59,7 +59,7 @@ export function isFraction(metric: string): boolean {
 
 /** Whether a metric tells how well somebody acts: over seeds it is told by its interquartile mean. */
 export function isScore(metric: string): boolean {
-  return /^((train|validation|test)\/)?(return|success|episode-length)(?![a-z])/.test(metric);
+  return /^((train|validation|test)\/)?(return|success|score|episode-length)(?![a-z])/.test(metric);
 }
 
 function withMinus(text: string): string {

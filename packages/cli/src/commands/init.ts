@@ -13,6 +13,11 @@ const files = [
     to: 'two-stages.yaml',
     what: 'distills one from the first in two stages, the second with rewards (KDRL)',
   },
+  {
+    from: 'manifests/starter/policy.yaml',
+    to: 'policy.yaml',
+    what: 'trains a policy by acting in an environment (PPO)',
+  },
   { from: 'manifest.schema.json', to: 'manifest.schema.json', what: 'for completion in editors' },
 ];
 
@@ -38,6 +43,7 @@ export async function init(folder: string, terminal: Terminal): Promise<number> 
       '  retort train teacher.yaml --set name=teacher-2 --set seed=2',
       '  retort train manifest.yaml',
       '  retort train two-stages.yaml',
+      '  retort train policy.yaml',
     ].join('\n'),
   );
   return 0;
