@@ -6,7 +6,7 @@ import { actionsOf } from './policy-distillation-teaching.js';
 import { savePolicy } from './save-policy.js';
 import { stepEnvironment } from './step-environment.js';
 
-/** Steps of all copies that make up one step of the log. */
+/** Steps of all copies that make up one step of the log, of students without a memory. */
 export const stepsPerLog = 16;
 
 /** How a run collects, learns, evaluates and saves. A step of the log is `stepSize` environment steps. */
@@ -55,6 +55,7 @@ async function begin(run: DistillationRun): Promise<void> {
   if (!recording) {
     environment.reset();
     episodes.restart();
+    run.player.forget();
     return;
   }
   await labelRecording(run);
@@ -84,21 +85,34 @@ async function labelRecording({ recording, replay, teaching, wanted, environment
 export async function collectAndDistill(run: DistillationRun, logStep: number): Promise<void> {
   const { options, replay, moments, student, recording, progress, schedule } = run;
   const scale = schedule(logStep);
-  for (let i = 0; i < stepsPerLog; i++) {
+  const { remembering } = run;
+  const before = remembering && { data: remembering.memory.slice(), shape: student.offers.memory };
+  for (let i = 0; i < run.stepsPerLog; i++) {
     if (!recording) {
       await collect(run);
       if (moments) setObservationMoments(student, moments.rounded());
     }
     progress.vectorSteps++;
+    if (remembering) continue;
     if (replay.size < options.batchSize && !recording) continue;
     for (let k = 0; k < options.updates; k++) update(run, scale);
+    endPiece();
+  }
+  if (!before) return;
+  const rows = {
+    ...replay.all(),
+    memory: { data: before.data, shape: [run.environment.count, ...before.shape] },
+  };
+  for (let k = 0; k < options.updates; k++) {
+    run.descend(rows, { learningRate: run.learningRate * scale, update: ++progress.updates });
     endPiece();
   }
 }
 
 /** One step of all copies: what they show is labeled and kept, and somebody acts. */
 async function collect(run: DistillationRun): Promise<void> {
-  const { environment, teaching, wanted, replay, moments, episodes, options, player, progress, context } = run;
+  const { environment, teaching, wanted, replay, moments, episodes, options, player, remembering, progress, context } =
+    run;
   const { count, actionSpace } = environment;
   const discrete = actionSpace.kind !== 'box';
   const actor = options.actor ?? 'student';
@@ -109,12 +123,15 @@ async function collect(run: DistillationRun): Promise<void> {
     state: observations,
     ...said,
     ...(run.labeled && { label: actionsOf(said, sources, actionSpace) }),
+    ...(remembering && { keep: remembering.keep }),
   });
   moments?.absorb(observations);
 
   const share = actor === 'mixed' ? teacherShare(run) : actor === 'teacher' ? 1 : 0;
   const stream = (name: string) => context.seeds.stream(`distillation/${name}`);
-  let actions = share < 1 ? await player.act(observations) : undefined;
+  // A recurrent student remembers what it sees, whoever acts.
+  const own = share < 1 || remembering ? await player.act(observations) : undefined;
+  let actions = share < 1 ? own : undefined;
   if (share > 0) {
     const random = options.sampled && discrete ? stream('teacher') : undefined;
     const theirs = actionsOf(said, sources, actionSpace, random);
@@ -128,11 +145,12 @@ async function collect(run: DistillationRun): Promise<void> {
   }
   const result = stepEnvironment(environment, actions!, progress.vectorSteps);
   episodes.add(result);
+  player.forget(result.terminated.map((end, copy) => end | result.truncated[copy]));
 }
 
 /** β of DAgger (Ross, Gordon & Bagnell 2011), linear in the run. */
-function teacherShare({ options, progress, epochs, stepsPerEpoch }: DistillationRun): number {
-  const part = progress.vectorSteps / (epochs * stepsPerEpoch * stepsPerLog);
+function teacherShare({ options, progress, epochs, stepsPerEpoch, stepsPerLog: perLog }: DistillationRun): number {
+  const part = progress.vectorSteps / (epochs * stepsPerEpoch * perLog);
   return Math.max(0, 1 - part / options.mixing);
 }
 
@@ -161,6 +179,7 @@ async function saveDistillation(run: DistillationRun): Promise<Record<string, St
     log: await log.save(),
     replay: recording ? null : replay.save(),
     environment: recording ? null : await environment.save(),
+    memory: run.remembering?.save() ?? null,
     episodes: episodes.save(),
     moments: moments?.save() ?? null,
     seeds: context.seeds.save(),
@@ -178,6 +197,7 @@ async function loadDistillation(run: DistillationRun, saved: Record<string, Stat
     replay.load(saved.replay);
     await environment.load(saved.environment);
   }
+  run.remembering?.load(saved.memory);
   episodes.load(saved.episodes);
   moments?.load(saved.moments);
   context.seeds.load(saved.seeds as Record<string, number[]>);
@@ -195,7 +215,7 @@ export async function estimateDistillation(run: DistillationRun): Promise<RunEst
   const { student, environment, options, replay, log } = run;
   const before = await saveDistillation(run);
   await begin(run);
-  while (!run.recording && replay.size < options.batchSize) await collect(run);
+  while (!run.recording && !run.remembering && replay.size < options.batchSize) await collect(run);
   let perStep = Infinity;
   for (let step = 0; step <= timed; step++) {
     const start = performance.now();

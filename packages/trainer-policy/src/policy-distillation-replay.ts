@@ -13,8 +13,8 @@ export interface LabeledReplay {
    * @returns [B, …] by name
    */
   draw(random: Random, batchSize: number, only?: { task: number; tasks: number }): Record<string, HostTensor>;
-  /** All rows of a column, in order of their slots. */
-  column(name: string): Float32Array;
+  /** All rows, in order of their slots: of the oldest step first, where as many steps were added as there is room for. */
+  all(): Record<string, HostTensor>;
   save(): StateTree;
   load(state: StateTree): void;
 }
@@ -66,7 +66,13 @@ export function createLabeledReplay(
         }),
       );
     },
-    column: (name) => columns[name].subarray(0, size * widths[name]),
+    all: () =>
+      Object.fromEntries(
+        Object.entries(widths).map(([name, width]) => [
+          name,
+          { data: columns[name].slice(0, size * width), shape: [size, ...shapes[name]] },
+        ]),
+      ),
     save: () => ({
       size,
       next,

@@ -14,6 +14,7 @@ import {
   untaped,
 } from '@retort/nn';
 import * as tf from '@tensorflow/tfjs';
+import { unrolled } from './policy-distillation-memory.js';
 
 /** What an update learns from and what it moves. */
 export interface DistillationStep {
@@ -30,7 +31,7 @@ export interface DistillationStep {
   verifyReplay: number;
 }
 
-/** Rows of a replay, the sources' outputs as `SOURCE/OUTPUT`. */
+/** Rows of a replay, the sources' outputs as `SOURCE/OUTPUT`; of recurrent students with what {@link unrolled} reads. */
 export type LabeledRows = Record<string, HostTensor>;
 
 /** Names of the values that updates leave in the log. The first ones have to be finite. */
@@ -181,7 +182,7 @@ function gradientsAt(
   inputs: TensorMap,
   only?: number,
 ): { gradients: Record<string, tf.Tensor>; accept: tf.Tensor } {
-  const { state, label, ...others } = ungroup(inputs, 'rows/');
+  const { state, label, memory, keep, ...others } = ungroup(inputs, 'rows/');
   const size = state.shape[0]!;
   const said = sources.map((names, m) => {
     const rows = ungroup(others, `${m}/`);
@@ -192,7 +193,9 @@ function gradientsAt(
   });
   const batch: BatchTensors = { size, ...(label && { label: label.cast('int32') as tf.Tensor1D }) };
   const { gradients, aux } = gradientsWithAux(() => {
-    const output = forward(student, { state }, { training: false });
+    const output = (memory as tf.Tensor | undefined)
+      ? unrolled(student, { state, memory, keep })
+      : forward(student, { state }, { training: false });
     const values = terms.map((term) => valueOf(term, output, said, batch, only));
     const total = tf.addN(values.map((value, k) => value.mul(terms[k].weight))) as tf.Scalar;
     return {

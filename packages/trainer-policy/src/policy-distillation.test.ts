@@ -120,6 +120,7 @@ const ways: [string, Sections][] = [
   ['two tasks', ofTasks],
   ['reptile over tasks', { ...ofTasks, trainer: { meta: { use: 'reptile', innerSteps: 2 } } }],
   ['fomaml over teachers', { teachers: [pole, soft], trainer: { meta: { use: 'fomaml', innerSteps: 1 } } }],
+  ['a recurrent student', { student: { use: 'policy-lstm', units: 4, hidden: [8] }, trainer: { unroll: 8 }, backend: 'onnxruntime' }],
   ['a box', { ...box, losses: [{ id: 'mean', use: 'policy-mean' }], trainer: { actor: 'mixed' } }],
 ];
 
@@ -169,7 +170,7 @@ it.each(lists)('learns from %s', async (name, losses) => {
     manifest(folder, {
       losses,
       student,
-      trainer: { steps: 64 * 10, evaluations: 1, updates: 2, optimizer: { use: 'adamw', learningRate: 0.01 } },
+      trainer: { steps: 64 * 6, evaluations: 1, updates: 2, optimizer: { use: 'adamw', learningRate: 0.01 } },
     }),
   );
   const steps = only(events, 'step').map(({ values }) => values);
@@ -217,7 +218,7 @@ it('writes and reads a recording, bit for bit', async () => {
 it.each<[Sections, string]>([
   [{ teachers: [] }, '"policy-kl" reads a teacher, and there is none'],
   [{ losses: [] }, 'needs at least one loss'],
-  [{ student: 'policy-lstm' }, 'remembers'],
+  [{ student: 'policy-lstm', trainer: { recording: join(home, 'plain.safetensors') } }, 'remembers'],
   [{ environment: 'acrobot' }, "reads states of [4], the student's environment shows [6]"],
   [
     { environment: { use: 'cart-pole', timeLimit: 9 }, trainer: { recording: join(home, 'plain.safetensors') } },

@@ -30,6 +30,7 @@ import type * as tf from '@tensorflow/tfjs';
 import { actionNames, actionOutput, composeActing, createActingTeachers, observationSize } from './compose-acting.js';
 import { createObservationMoments, type ObservationMoments } from './observation-moments.js';
 import { distillationLoop, estimateDistillation, stepsPerLog } from './policy-distillation-loop.js';
+import { createRememberingPlayer, type RememberingPlayer } from './policy-distillation-memory.js';
 import { createLabeledReplay, type LabeledReplay } from './policy-distillation-replay.js';
 import { createPolicyScores, type PolicyScores } from './policy-distillation-scores.js';
 import { createDescent, createMetaDescent, loggedNames, type MetaDescent } from './policy-distillation-step.js';
@@ -72,7 +73,18 @@ const options = z.strictObject({
     .describe('A recording of play that is learned from; nobody acts then but in evaluations.'),
   capacity: z.int().positive().default(20_000).describe('Labeled states that are kept; the oldest make room.'),
   batchSize: z.int().positive().default(128).describe('States of an update.'),
-  updates: z.int().positive().default(1).describe('Updates after each step of all copies.'),
+  updates: z
+    .int()
+    .positive()
+    .default(1)
+    .describe('Updates after each step of all copies; of recurrent students after each `unroll` steps.'),
+  unroll: z
+    .int()
+    .positive()
+    .default(16)
+    .describe(
+      'Of recurrent students: steps that are learned from together, the last ones of all copies; no others are kept.',
+    ),
   optimizer: partReference('optimizer').prefault('adamw'),
   schedule: partReference('schedule').prefault('constant'),
   meta: z
@@ -130,6 +142,8 @@ export interface DistillationRun {
   replay: LabeledReplay;
   /** The student while it collects. */
   player: Player;
+  /** The same, where it is recurrent. */
+  remembering?: RememberingPlayer;
   episodes: TrainingEpisodes;
   moments?: ObservationMoments;
   scores: PolicyScores;
@@ -142,7 +156,9 @@ export interface DistillationRun {
   descend: ReturnType<typeof createDescent>;
   meta?: MetaDescent;
   select: 'return' | 'score';
-  /** Environment steps that make up one step of the log. */
+  /** Steps of all copies that make up one step of the log; what a recurrent student is unrolled over. */
+  stepsPerLog: number;
+  /** The same in environment steps. */
   stepSize: number;
   stepsPerEpoch: number;
   epochs: number;
@@ -153,13 +169,12 @@ async function composeDistillation(options: PolicyDistillationOptions, context: 
   const { manifest, scope, seeds, baseFolder } = context;
   refuseUnread(options, context);
   const { environment, student } = await composeActing(context, options.environments);
-  if ('memory' in student.offers) {
-    throw new InputError(
-      `${manifest.student.path}: "${manifest.student.use}" remembers, and states are learned from in any order`,
-      {
-        hints: ['take policy-mlp or policy-cnn; trainer reinforcement with guidance teaches recurrent students'],
-      },
-    );
+  const remembers = 'memory' in student.offers;
+  if (remembers && (options.recording !== undefined || options.meta)) {
+    const of = options.meta ? 'trainer.meta' : 'trainer.recording';
+    throw new InputError(`${of}: "${manifest.student.use}" remembers, and states are drawn in any order there`, {
+      hints: [`take policy-mlp or policy-cnn, or leave ${of} out`],
+    });
   }
   const { tasks, observationSpace, actionSpace } = environment;
   const recordingPath = options.recording === undefined ? undefined : resolve(baseFolder, options.recording);
@@ -215,14 +230,15 @@ async function composeDistillation(options: PolicyDistillationOptions, context: 
   );
   scope.own(log);
 
-  const stepSize = environment.count * stepsPerLog;
+  const perLog = remembers ? options.unroll : stepsPerLog;
+  const stepSize = environment.count * perLog;
   const steps = Math.ceil(options.steps / stepSize);
   const stepsPerEpoch = Math.ceil(steps / options.evaluations);
   const epochs = Math.ceil(steps / stepsPerEpoch);
   const schedule = await scope.create(options.schedule, { epochs, stepsPerEpoch, path: options.schedule.path });
 
   const copies = recording?.copies ?? environment.count;
-  const capacity = recording ? recording.states.shape[0] : options.capacity;
+  const capacity = recording ? recording.states.shape[0] : remembers ? stepSize : options.capacity;
   if (capacity < copies) {
     throw new InputError(`trainer.capacity: ${capacity} states for ${copies} copies`, {
       hints: [`keep ${copies} or more`],
@@ -235,9 +251,11 @@ async function composeDistillation(options: PolicyDistillationOptions, context: 
       wanted.flatMap((each, m) => each.map((name) => [`${m}/${name}`, sources[m].provides[name]] as const)),
     ),
     ...(labeled && { label: [] }),
+    ...(remembers && { keep: [1] }),
   });
   const random = options.sampled && discrete ? seeds.stream('distillation/student') : undefined;
-  const player = createPolicyPlayer(student, environment, { count: environment.count, random });
+  const remembering = remembers ? createRememberingPlayer(student, environment, random) : undefined;
+  const player = remembering ?? createPolicyPlayer(student, environment, { count: environment.count, random });
   scope.own(player);
   const judged = createPolicyPlayer(student, environment, { count: options.episodes });
   scope.own(judged);
@@ -251,7 +269,8 @@ async function composeDistillation(options: PolicyDistillationOptions, context: 
 
   const run: DistillationRun = {
     ...{ context, options, environment, student, teachers, teaching, wanted, terms, recording, replay, player, log },
-    ...{ labeled, optimizer, schedule, stepSize, stepsPerEpoch, epochs },
+    ...(remembering && { remembering }),
+    ...{ labeled, stepsPerLog: perLog, optimizer, schedule, stepSize, stepsPerEpoch, epochs },
     episodes: createTrainingEpisodes(environment),
     ...(normalizes && { moments: createObservationMoments(size) }),
     scores: createPolicyScores(context, options.episodes, {
