@@ -45,7 +45,7 @@ export interface ActorCritic {
   /** @returns the decision and the memory afterwards */
   act(state: tf.Tensor2D, noise?: Record<string, tf.Tensor>, memory?: tf.Tensor2D): Decision & { memory?: tf.Tensor2D };
   /**
-   * [N] V of states, not differentiable in what `evaluate` returns; absent where no value was asked for.
+   * [N] V of single states, for advantages; absent where no value was asked for.
    *
    * @param see normalizes states for networks of the agent's own
    */

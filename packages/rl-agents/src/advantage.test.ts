@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { describeEachBackend, expectClose, expectNoLeak } from '@retort-tools/testing';
-import { estimateAdvantages, generalizedAdvantage, standardize } from './advantage.js';
+import { estimateAdvantages, explainedVariance, generalizedAdvantage, standardize } from './advantage.js';
 import { createRollout } from './rollout.js';
 
 // Two episodes side by side: the first ends by its rules after step 1, the second is cut off there.
@@ -103,6 +103,33 @@ describeEachBackend('advantages', () => {
     );
     await expectClose(standardize(tf.tensor1d([2, 2])), [0, 0]);
     rollout.clear();
+  });
+
+  it('leave out rows whose mask is 0, whatever stands there', async () => {
+    const mask = tf.tensor1d([1, 0, 1, 1, 1]);
+    await expectClose(
+      standardize(tf.tensor1d([1, 1e6, 2, 3, 4]), mask),
+      [-3, 0, -1, 1, 3].map((x) => x / Math.sqrt(5)),
+    );
+    // Errors −1, 0, 0, 1 about targets 2, 2, 3, 5: variances ½ and 1.5.
+    const [value, target] = [tf.tensor1d([3, NaN, 2, 3, 4]), tf.tensor1d([2, 7, 2, 3, 5])];
+    await expectClose(explainedVariance(value, target, mask), [1 - 0.5 / 1.5]);
+    await expectClose(explainedVariance(target, target), [1]);
+    const whole = trajectory();
+    const last = tf.tensor2d([
+      [1, 1],
+      [1, 1],
+      [1, 1],
+      [1, 0],
+    ]);
+    // The first three steps of the second column alone.
+    const shorter = generalizedAdvantage(
+      Object.fromEntries(Object.entries(whole).map(([name, x]) => [name, x.slice([0, 1], [3, 1])])) as typeof whole,
+      discount,
+      lambda,
+    );
+    const column = generalizedAdvantage({ ...whole, mask: last }, discount, lambda).slice([0, 1], [4, 1]);
+    await expectClose(column, [...shorter.dataSync(), 0]);
   });
 
   it('refuses changing numbers of environments and experience of changing form', () => {

@@ -5,12 +5,12 @@ import { createActorCritic, createActorCriticLearner } from './actor-critic.js';
 import { estimateAdvantages, explainedVariance, standardize } from './advantage.js';
 import { annealed } from './anneal.js';
 import { arrange, oldLogProbabilityOf } from './arrange.js';
-import { maskedMean } from './masked.js';
 import { eachMinibatch, minibatch } from './minibatches.js';
 import { clippedObjective } from './clipped-objective.js';
 import { createOnPolicyAgent } from './on-policy-agent.js';
 import * as shared from './options.js';
 import { recordSampled } from './sampled-actions.js';
+import { valueLoss } from './value-loss.js';
 
 const options = z.strictObject({
   ...shared.networkOptions,
@@ -55,17 +55,9 @@ export const ppo = definePart('agent', {
     const step = compile(
       (inputs: TensorMap) => {
         const batch = minibatch(inputs);
-        const { target, oldValue, mask } = batch as Record<string, tf.Tensor1D | undefined>;
-        const valueLoss = (value: tf.Tensor1D): tf.Scalar => {
-          let error = value.sub<tf.Tensor1D>(target!).square();
-          if (oldValue) {
-            const moved = value.sub(oldValue).clipByValue(-given.clip, given.clip);
-            error = error.maximum<tf.Tensor1D>(oldValue.add(moved).sub(target!).square());
-          }
-          return maskedMean(error, mask).mul(0.5);
-        };
-        const report = learner.improve(batch, (evaluation) => objective(evaluation, batch), valueLoss);
-        return { ...report, ...learner.improveValue?.(batch, valueLoss) };
+        const ofValue = (value: tf.Tensor1D) => valueLoss(value, batch, given.clipValue ? given.clip : undefined);
+        const report = learner.improve(batch, (evaluation) => objective(evaluation, batch), ofValue);
+        return { ...report, ...learner.improveValue?.(batch, ofValue) };
       },
       { variables: { ...learner.variables, ...actorCritic.fixed } },
     );

@@ -1,10 +1,13 @@
-import { definePart, z } from '@retort/core';
+import { definePart, partReference, z } from '@retort/core';
 import * as shared from './options.js';
 import { createSampledPolicyGradient } from './sampled-policy-gradient.js';
 
 const options = z.strictObject({
   ...shared.networkOptions,
   ...shared.actorCriticOptions,
+  optimizer: partReference('optimizer')
+    .prefault({ use: 'adamw', learningRate: 1e-2 })
+    .describe('Moves every network of the agent, at its peak learning rate; a high one, for steps are few.'),
   distribution: shared.distribution,
   baseline: z
     .enum(['value', 'mean', 'none'])

@@ -7,11 +7,12 @@ import { annealed } from './anneal.js';
 import { arrange } from './arrange.js';
 import { masked, maskedMean } from './masked.js';
 import { eachMinibatch, everySequence, minibatch } from './minibatches.js';
-import { prefixed, squaredError } from './network.js';
+import { prefixed } from './network.js';
 import { reinforceObjective } from './objective.js';
 import { createOnPolicyAgent } from './on-policy-agent.js';
 import { createRunningScale } from './running-moments.js';
 import { recordSampled } from './sampled-actions.js';
+import { valueLoss } from './value-loss.js';
 
 export interface SampledOptions {
   hidden: number[];
@@ -46,10 +47,6 @@ export async function createSampledPolicyGradient(
   const scale = createRunningScale();
   const heads = Object.keys(context.actions);
   const variables = { ...learner.variables, ...actorCritic.fixed };
-  const valueLoss = (batch: TensorMap) => (value: tf.Tensor1D) =>
-    batch.mask
-      ? maskedMean(value.sub<tf.Tensor1D>(batch.target).square(), batch.mask).mul<tf.Scalar>(0.5)
-      : squaredError(value, batch.target as tf.Tensor1D);
   const policyStep = compile(
     (inputs: TensorMap) => {
       const batch = inputs.starts ? minibatch(inputs) : inputs;
@@ -62,7 +59,7 @@ export async function createSampledPolicyGradient(
           const loss = maskedMean(objective, batch.mask).sub<tf.Scalar>(entropy.mul(given.entropyCoefficient));
           return { loss, entropy };
         },
-        valueLoss(batch),
+        (value) => valueLoss(value, batch),
       );
     },
     { variables },
@@ -72,7 +69,7 @@ export async function createSampledPolicyGradient(
     compile(
       (inputs: TensorMap) => {
         const batch = minibatch(inputs);
-        return learner.improveValue!(batch, valueLoss(batch));
+        return learner.improveValue!(batch, (value) => valueLoss(value, batch));
       },
       { variables },
     );
