@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { InputError, resume, type RunEvent } from '@retort/core';
+import { Checkpoints, composeRun, InputError, resume, RunFolder, type RunEvent } from '@retort/core';
 import { loadLayersModel } from '@retort/nn';
 import { held, useBackend } from '@retort-tools/testing';
 import { runSequence, sequencePlugins as plugins, tinySequences } from './test-support/sequence-run.js';
@@ -120,6 +120,27 @@ it.each(['wasm', 'onnxruntime'])(
   },
   120_000,
 );
+
+it('an estimate puts everything back, and a saved student is measured as it was', async () => {
+  const [plain, after] = [join(home, 'plain'), join(home, 'after')];
+  const { results } = await runSequence(both(plain, 'wasm'));
+  const composed = await composeRun(both(after, 'wasm'), { plugins });
+  const estimate = await composed.trainer.estimate();
+  expect(estimate).toMatchObject({ stepsPerEpoch: 5, epochs: 4 });
+  expect(estimate.seconds).toBeGreaterThan(0);
+  const folder = RunFolder.create(after, '');
+  const trained = await composed.trainer.train({
+    folder,
+    checkpoints: new Checkpoints(folder.file('checkpoints'), 2),
+    signal: new AbortController().signal,
+    emit: () => undefined,
+  });
+  folder.close();
+  expect(trained.results).toEqual(results);
+  const measured = await composed.trainer.evaluate(join(plain, 'student/last'), 'test');
+  for (const [name, value] of Object.entries(measured)) expect(value).toBe(results.last[`test/${name}`]);
+  await composed.dispose();
+}, 60_000);
 
 it.each([
   [{ teachers: [] }, 'nobody judges what the student writes'],
