@@ -8,7 +8,7 @@ import * as tf from '@tensorflow/tfjs';
 const absent = -1e8;
 
 /** [B, n] 1 where a teacher knows the action, 0 where it does not. */
-export function knownActions(teacher: tf.Tensor2D): tf.Tensor2D {
+function knownActions(teacher: tf.Tensor2D): tf.Tensor2D {
   return untaped(() => tf.tidy(() => teacher.greater(absent).cast('float32')));
 }
 

@@ -17,7 +17,7 @@ import * as tf from '@tensorflow/tfjs';
 import { unrolled } from './policy-distillation-memory.js';
 
 /** What an update learns from and what it moves. */
-export interface DistillationStep {
+interface DistillationStep {
   student: Student;
   terms: readonly LossTerm[];
   /** How many there are, and the outputs kept of each. */
@@ -32,7 +32,7 @@ export interface DistillationStep {
 }
 
 /** Rows of a replay, the sources' outputs as `SOURCE/OUTPUT`; of recurrent students with what {@link unrolled} reads. */
-export type LabeledRows = Record<string, HostTensor>;
+type LabeledRows = Record<string, HostTensor>;
 
 /** Names of the values that updates leave in the log. The first ones have to be finite. */
 export function loggedNames(
@@ -76,7 +76,7 @@ export function createDescent(
     });
 }
 
-export interface MetaOptions {
+interface MetaOptions {
   use: 'reptile' | 'fomaml';
   innerSteps: number;
   innerRate: number;

@@ -12,10 +12,10 @@ import {
 import { actionNames, actionOutput, actionSize, stateBatch } from './compose-acting.js';
 
 /** What a teacher of a task with fewer actions says of those that it does not have. */
-export const lackingAction = -1e9;
+const lackingAction = -1e9;
 
 /** Somebody whose outputs are learned from: a teacher, or all teachers of several tasks, of whom each says something of its own. */
-export interface TeachingSource {
+interface TeachingSource {
   id: string;
   /** Outputs as the student's losses see them. */
   provides: OutputShapes;

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { composeFromRun, composeRun, InputError, readLog, resume, type RunEvent } from '@retort/core';
 import { useBackend } from '@retort-tools/testing';
+import * as tf from '@tensorflow/tfjs';
 import { createPolicyPlayer } from './policy-player.js';
 import { recordPlay, readRecording, writeRecording } from './recording.js';
 import { plugins, runQuietly } from './test-support/compose.js';
@@ -120,7 +121,10 @@ const ways: [string, Sections][] = [
   ['two tasks', ofTasks],
   ['reptile over tasks', { ...ofTasks, trainer: { meta: { use: 'reptile', innerSteps: 2 } } }],
   ['fomaml over teachers', { teachers: [pole, soft], trainer: { meta: { use: 'fomaml', innerSteps: 1 } } }],
-  ['a recurrent student', { student: { use: 'policy-lstm', units: 4, hidden: [8] }, trainer: { unroll: 8 }, backend: 'onnxruntime' }],
+  [
+    'a recurrent student',
+    { student: { use: 'policy-lstm', units: 4, hidden: [8] }, trainer: { unroll: 8 }, backend: 'onnxruntime' },
+  ],
   ['a box', { ...box, losses: [{ id: 'mean', use: 'policy-mean' }], trainer: { actor: 'mixed' } }],
 ];
 
@@ -236,6 +240,21 @@ it.each<[Sections, string]>([
   expect(error).toBeInstanceOf(InputError);
   expect((error as InputError).text).toContain(message);
   expect(existsSync(folder)).toBe(false);
+});
+
+it.each([
+  ['plain', {}],
+  ['recurrent', { student: { use: 'policy-lstm', units: 4 } }],
+  ['meta', { ...ofTasks, trainer: { meta: { use: 'reptile', innerSteps: 2 } } }],
+])('leaves no tensors from step to step: %s', async (name, sections: Sections) => {
+  const tensors: number[] = [];
+  const trainer = { ...sections.trainer, steps: 64 * 5, evaluations: 1 };
+  await runQuietly(manifest(join(home, `tensors-${name}`), { ...sections, backend: 'cpu', trainer }), {
+    onEvent: ({ type }) => {
+      if (type === 'progress') tensors.push(tf.memory().numTensors);
+    },
+  });
+  expect(new Set(tensors.slice(2)).size).toBe(1);
 });
 
 it('estimates without leaving a trace', async () => {

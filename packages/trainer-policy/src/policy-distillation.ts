@@ -114,7 +114,7 @@ const options = z.strictObject({
     ),
 });
 
-export type PolicyDistillationOptions = z.output<typeof options>;
+type PolicyDistillationOptions = z.output<typeof options>;
 
 /** A student learns from teachers on states of an environment (Rusu et al. 2015; Czarnecki et al. 2019 for who acts). */
 export const policyDistillation = definePart('trainer', {
