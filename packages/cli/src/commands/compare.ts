@@ -267,8 +267,9 @@ async function estimate(
     terminal.note(`not estimated, since they go on from runs that are not there yet: ${later.join(', ')}`);
   const total = secondsLeft(jobs, { shares: new Map(), taken: new Map(), estimates: seconds, workers });
   terminal.note(table(['arm', 'runs to make', 'time of one', 'of all', 'tensors'], rows, [1, 2, 3, 4]));
+  if (total === undefined) return seconds;
   terminal.note(
-    `about ${duration(total ?? NaN)} on this machine with ${plural(workers, 'worker')}${workers > 1 ? ', if they do not slow each other down' : ''}\n`,
+    `about ${duration(total)} on this machine with ${plural(workers, 'worker')}${workers > 1 ? ', if they do not slow each other down' : ''}\n`,
   );
   return seconds;
 }
