@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { definePart, InputError, z } from '@retort/core';
 import { openClip } from '@retort/models';
+import { refuseStates } from './batch-image.js';
 import { dualNetworkTeacher } from './dual-network-teacher.js';
 import { normalizationOf, preprocessingOption } from './preprocessing.js';
 
@@ -38,6 +39,7 @@ export const clipTeacher = definePart('teacher', {
       .describe('Further layers of the image encoder by output name, such as tokens: image_norm_before.'),
   }),
   create: async ({ path, sha256, activation, heads, imageSize, preprocessing, taps }, context) => {
+    refuseStates(context, 'clip');
     const { text, baseFolder, path: where } = context;
     const file = resolve(baseFolder, path);
     const { model, offers, settings, fingerprint } = await openClip(file, {

@@ -1,5 +1,5 @@
 import { definePart, InputError, sha256, type Teacher, type TeacherContext, z } from '@retort/core';
-import { imageOf } from './batch-image.js';
+import { imageOf, refuseStates } from './batch-image.js';
 import { classOrder, reorderLogits } from './class-order.js';
 import { dualEncoderTeacher } from './dual-encoder-teacher.js';
 import { type OnnxGraph, openOnnxGraph } from './onnx-graph.js';
@@ -64,6 +64,7 @@ export const onnxTeacher = definePart('teacher', {
   summary: 'ONNX model, or two encoders, on onnxruntime, in threads of their own',
   options: onnxOptions,
   create: async (options, context) => {
+    refuseStates(context, 'onnx');
     const graph = await openOnnxGraph(options, context);
     let images: ImageGraph;
     try {

@@ -5,7 +5,9 @@ import { type ActionSpace, box, discrete, observationSpace, type Batch, type Tea
 import { saveLayersModel } from '@retort/nn';
 import { describeEachBackend, expectClose, expectNoLeak } from '@retort-tools/testing';
 import * as tf from '@tensorflow/tfjs';
+import { clipTeacher } from './clip-teacher.js';
 import { layersModelTeacher } from './layers-model-teacher.js';
+import { onnxTeacher } from './onnx-teacher.js';
 import { disposeOutput } from './output-shapes.js';
 import { runTeacher } from './run-teacher.js';
 import { makeTeacher, refusal, teacherContext } from './test-support/teacher-inputs.js';
@@ -126,6 +128,13 @@ describe('teachers that act', () => {
     expect(await refusal(layersModelTeacher, { ...options, preprocessing: 'clip' }, context(folder))).toContain(
       'preprocessing: none',
     );
+  });
+
+  it('are not of kind onnx or clip', async () => {
+    const message = "looks at images, and this run's environment shows states";
+    const onnx = { path: 'model.onnx', preprocessing: 'none' };
+    expect(await refusal(onnxTeacher, onnx, context(folder))).toContain(message);
+    expect(await refusal(clipTeacher, { path: 'clip.safetensors' }, context(folder))).toContain(message);
   });
 
   it('are refused with a memory, and with other numbers of actions', async () => {

@@ -233,6 +233,7 @@ it.each<[Sections, string]>([
   [{ ...ofTasks, teachers: [pole] }, 'teachers: 1 for the 2 tasks'],
   [{ trainer: { meta: { use: 'reptile' } } }, 'the outer loop goes over teachers'],
   [{ trainer: { capacity: 3 } }, 'trainer.capacity: 3 states for 4 copies'],
+  [{ trainer: { capacity: 15 } }, 'trainer.capacity: 15 states never make up a batch of 16'],
   [{ metrics: ['top-1'] }, 'metrics'],
 ])('refuses %j before anything is written', async (sections, message) => {
   const folder = join(home, 'refused');

@@ -244,6 +244,11 @@ async function composeDistillation(options: PolicyDistillationOptions, context: 
       hints: [`keep ${copies} or more`],
     });
   }
+  if (!recording && !remembers && capacity - (capacity % copies) < options.batchSize) {
+    throw new InputError(`trainer.capacity: ${capacity} states never make up a batch of ${options.batchSize}`, {
+      hints: ['raise trainer.capacity, or lower trainer.batchSize'],
+    });
+  }
   const labeled = discrete && (recording !== undefined || canAct(teaching, environment));
   const replay = createLabeledReplay(capacity, copies, {
     state: observationSpace.shape,
