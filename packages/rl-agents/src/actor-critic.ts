@@ -63,9 +63,7 @@ export async function createActorCritic(
 ): Promise<ActorCritic> {
   const { stateSize, guidance } = context;
   const heads = Object.keys(context.actions);
-  if (guidance && !context.network) {
-    throw new InputError(`${context.path}: guidance is of a network that was given; this agent makes its own`);
-  }
+  if (!context.network) refuseGuidance(context);
   const distributions = await distributionsFor(context, given.distribution);
   const network = context.network
     ? givenPolicyNetwork(context.network, context)
@@ -123,6 +121,14 @@ export async function createActorCritic(
     },
     ...(ownValue && { ownValue: (batch) => ownValue.apply(batch.valueState as tf.Tensor2D) }),
   };
+}
+
+/** @throws InputError when there is guidance, of an agent that makes its own networks */
+export function refuseGuidance({ guidance, path }: Pick<AgentContext, 'guidance' | 'path'>): void {
+  if (!guidance) return;
+  throw new InputError(`${path}: guidance is of a network that was given; this agent makes its own`, {
+    hints: ['leave guidance out, or let ppo, grpo, reinforce or pg act in an environment'],
+  });
 }
 
 function pick<T>(names: readonly string[], values: Record<string, T>): Record<string, T> {

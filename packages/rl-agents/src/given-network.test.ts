@@ -6,6 +6,7 @@ import {
   isHostTensor,
   type Random,
   Seeds,
+  simplex,
   type StateTree,
 } from '@retort/core';
 import * as tf from '@tensorflow/tfjs';
@@ -400,14 +401,13 @@ describe('agents with a network refuse', () => {
     network.dispose();
   });
 
-  it('guidance without one', async () => {
-    const created = createAgent(
-      { use: 'ppo' },
-      {
-        ...{ stateSize: 2, actions: { move: discrete(2) } },
-        guidance: { share: 0.5, perSample: () => tf.zeros([1]) },
-      },
-    );
+  it.each([
+    ['ppo', discrete(2)],
+    ['pg', simplex(2)],
+    ['grpo', simplex(2)],
+  ])('guidance without one: %s', async (use, space) => {
+    const guidance = { share: 0.5, perSample: () => tf.zeros<tf.Rank.R1>([1]) };
+    const created = createAgent({ use }, { stateSize: 2, actions: { move: space }, guidance });
     await expect(created).rejects.toThrow(/guidance is of a network that was given/);
   });
 

@@ -1,4 +1,5 @@
 import { definePart, z } from '@retort/core';
+import { refuseGuidance } from './actor-critic.js';
 import { createExactPolicyGradient, weightObjectives } from './exact-policy-gradient.js';
 import { createOnPolicyAgent } from './on-policy-agent.js';
 import * as shared from './options.js';
@@ -53,6 +54,7 @@ export const pg = definePart('agent', {
     if ((given.gradient ?? (isSimplex ? 'exact' : 'sampled')) === 'sampled') {
       return createSampledPolicyGradient({ ...given, ...sampledDefaults }, optimizer, context);
     }
+    refuseGuidance(context);
     const method = createExactPolicyGradient(given, optimizer, context);
     return createOnPolicyAgent(method, context.stateSize, given.normalizeState);
   },
