@@ -21,6 +21,7 @@ const uses: Record<string, unknown> = {
     environment: { use: 'partial-observation', environment: 'cart-pole' },
   },
   'time-limit': { use: 'time-limit', timeLimit: 13, environment: 'cart-pole' },
+  'multi-task': { use: 'multi-task', environments: ['acrobot', 'cart-pole'] },
 };
 
 /** A digest of everything that so many steps say. */

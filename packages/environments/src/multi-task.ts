@@ -21,11 +21,14 @@ import { actionLength, checkActions } from './check-actions.js';
  * task with the most has; one that a task lacks does what its action 0 does. Actions of boxes are in half ranges of each task's own
  * box, from −1 to 1.
  *
- * @param environments of the tasks; environment k has ⌈(N − k) / K⌉ copies
+ * @param environments of the tasks; environment k has ⌈(N − k) / K⌉ copies, or one where it has none to play
+ * @param count N; copies that are played
  * @throws InputError when vectors are mixed with grids, discrete actions with boxes, or boxes of different lengths
  */
-export function joinTasks(environments: readonly Environment[]): Environment {
-  const count = environments.reduce((sum, environment) => sum + environment.count, 0);
+export function joinTasks(
+  environments: readonly Environment[],
+  count = environments.reduce((sum, environment) => sum + environment.count, 0),
+): Environment {
   const total = environments.length;
   const shape = commonShape(environments);
   const spaces = environments.map((environment) => environment.observationSpace);
@@ -62,6 +65,11 @@ export function joinTasks(environments: readonly Environment[]): Environment {
   const ownActions = environments.map((environment) =>
     actionSpace.kind === 'box' ? new Float32Array(environment.count * width) : new Int32Array(environment.count),
   );
+  // Of a copy that nobody plays: the middle of its box.
+  environments.forEach(({ actionSpace: space }, k) => {
+    if (space.kind === 'box')
+      ownActions[k].forEach((_, i) => (ownActions[k][i] = (space.low[i % width] + space.high[i % width]) / 2));
+  });
   const act = (copy: number, actions: Int32Array | Float32Array) => {
     const space = environments[task(copy)].actionSpace;
     const [to, at] = [ownActions[task(copy)], within(copy) * width];
@@ -216,17 +224,12 @@ export const multiTask = definePart('environment', {
   }),
   create: async ({ environments }, context) => {
     const total = environments.length;
-    if (context.count < total) {
-      throw new InputError(`${context.path}: ${context.count} copies for ${total} tasks`, {
-        hints: [`take ${total} copies or more, as episodes too, best a multiple of ${total}`],
-      });
-    }
     const made: Environment[] = [];
     for (const [k, reference] of environments.entries()) {
-      const count = Math.ceil((context.count - k) / total);
+      const count = Math.max(1, Math.ceil((context.count - k) / total));
       const seeds = context.seeds.within(`task-${k}`);
       made.push(await context.scope.create(reference, { ...context, count, seeds, path: reference.path }));
     }
-    return joinTasks(made);
+    return joinTasks(made, context.count);
   },
 });

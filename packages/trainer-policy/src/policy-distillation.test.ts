@@ -231,6 +231,7 @@ it.each<[Sections, string]>([
   [{ trainer: { recording: join(home, 'pole/model.json') } }, 'is no recording'],
   [{ trainer: { recording: join(home, 'plain.safetensors'), actor: 'teacher' } }, 'with trainer.recording nobody acts'],
   [{ ...ofTasks, teachers: [pole] }, 'teachers: 1 for the 2 tasks'],
+  [{ ...ofTasks, trainer: { episodes: 1 } }, 'trainer.episodes: 1 for 2 tasks'],
   [{ trainer: { meta: { use: 'reptile' } } }, 'the outer loop goes over teachers'],
   [{ trainer: { capacity: 3 } }, 'trainer.capacity: 3 states for 4 copies'],
   [{ trainer: { capacity: 15 } }, 'trainer.capacity: 15 states never make up a batch of 16'],

@@ -177,6 +177,13 @@ async function composeDistillation(options: PolicyDistillationOptions, context: 
     });
   }
   const { tasks, observationSpace, actionSpace } = environment;
+  for (const name of ['environments', 'episodes'] as const) {
+    if (tasks && options[name] < tasks.length) {
+      throw new InputError(`trainer.${name}: ${options[name]} for ${tasks.length} tasks`, {
+        hints: [`take ${tasks.length} or more, best a multiple`],
+      });
+    }
+  }
   const recordingPath = options.recording === undefined ? undefined : resolve(baseFolder, options.recording);
   const recording = recordingPath === undefined ? undefined : await readRecording(recordingPath, 'trainer.recording');
   if (recording) checkRecording(recording, environment, `trainer.recording: ${options.recording}`);
