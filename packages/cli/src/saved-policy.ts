@@ -62,7 +62,7 @@ export async function openPolicy(found: FoundPolicy): Promise<SavedPolicy> {
 }
 
 /**
- * A teacher that acts by its mode. It is asked about one observation after the other, so it must not need a memory.
+ * A teacher that acts by its mode.
  *
  * @throws InputError when it says nothing to act by
  */
@@ -73,9 +73,6 @@ export function teacherPlayer(teacher: Teacher, spaces: EnvironmentSpaces): Play
     throw new InputError(
       `teacher ${teacher.id} gives no ${output} to act by; it gives ${Object.keys(provides).join(', ')}`,
     );
-  }
-  if ('memory' in provides) {
-    throw new InputError(`teacher ${teacher.id} remembers; play it from its own run: retort play RUN`);
   }
   return {
     async act(observations) {

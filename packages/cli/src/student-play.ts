@@ -1,12 +1,12 @@
 import { join } from 'node:path';
-import { messageOf, type RunScope, Seeds, type Teacher, writeWhole } from '@retort/core';
+import { type Environment, messageOf, type RunScope, Seeds, type Teacher, writeWhole } from '@retort/core';
 import { encodeGif } from '@retort/environments';
 import { playedFiles, type PlayedEpisodes } from '@retort/report';
-import { createActingEnvironment, createActingTeachers, createPolicyPlayer, type Player } from '@retort/trainer-policy';
-import { createFilm, cutTogether } from './film.js';
+import { createActingTeachers, createPolicyPlayer, type Player } from '@retort/trainer-policy';
+import { createFilm, cutTogether, type Film } from './film.js';
 import { type LoadedManifest, loadManifestOrRun } from './manifest-or-run.js';
 import { findPolicy, openPolicy, teacherPlayer } from './saved-policy.js';
-import { watchEpisode } from './watched-episode.js';
+import { createStage, watchEpisode } from './watched-episode.js';
 
 /** Frames of the picture in a report: a few seconds, and a page that opens fast. */
 const mostFrames = 150;
@@ -26,29 +26,35 @@ export async function writeStudentPlay(folder: string, note: (text: string) => v
   const scope = loaded.registry.createScope();
   try {
     const seeds = new Seeds(loaded.manifest.seed).within('play');
-    const makeEnvironment = () => createActingEnvironment({ scope }, reference, { count: 1, seeds });
-    const spaces = await makeEnvironment();
+    const stage = await createStage(scope, reference, seeds);
+    const spaces = await stage.make(seeds);
     const policy = await openPolicy(await findPolicy(folder));
     scope.own({ dispose: () => void policy.student.model.dispose() });
     const players: { name: string; player: Player }[] = [
-      { name: 'student', player: createPolicyPlayer(policy.student, spaces, { count: 1 }) },
+      { name: 'student', player: createPolicyPlayer(policy.student, spaces, { count: stage.copies }) },
     ];
-    for (const teacher of await teachersOf(loaded, scope, spaces, note)) {
+    // Those of several tasks know one each, and have spaces of their own.
+    for (const teacher of stage.tasks ? [] : await teachersOf(loaded, scope, spaces, note)) {
       try {
         players.push({ name: teacher.id, player: teacherPlayer(teacher, spaces) });
       } catch (error) {
         note(`not shown beside the student: ${messageOf(error)}`);
       }
     }
-    const films = players.map(() => createFilm(mostFrames));
+    const films: Film[][] = [];
     const episodes: PlayedEpisodes['episodes'] = [];
-    for (const [i, { name, player }] of players.entries()) {
-      const look = (environment: Awaited<ReturnType<typeof makeEnvironment>>) => films[i].add(environment.render(0));
-      const { return: earned, length } = await watchEpisode(await makeEnvironment(), player, { look });
-      episodes.push({ name, return: earned, length });
-      player.dispose();
+    for (const [copy, task] of (stage.tasks ?? [undefined]).entries()) {
+      films[copy] = [];
+      for (const { name, player } of players) {
+        const film = createFilm(Math.ceil(mostFrames / stage.copies));
+        const look = (environment: Environment) => film.add(environment.render(copy));
+        const { return: earned, length } = await watchEpisode(await stage.make(seeds), player, { copy, look });
+        episodes.push({ name: [name, task].filter(Boolean).join(', '), return: earned, length });
+        films[copy].push(film);
+      }
     }
-    const { frames, every } = cutTogether([films], framesPerSecond);
+    for (const { player } of players) player.dispose();
+    const { frames, every } = cutTogether(films, framesPerSecond);
     writeWhole(join(folder, playedFiles.picture), await encodeGif(frames, framesPerSecond));
     const facts: Omit<PlayedEpisodes, 'picture'> = { episodes, every };
     writeWhole(join(folder, playedFiles.facts), `${JSON.stringify(facts)}\n`);

@@ -58,7 +58,7 @@ function playedEpisodes({ played }: RunSummary): Content {
   return markup`<h2>At play</h2>
     <figure class="played">
       <figcaption>
-        ${names}<small>One episode each, from the same start, from the left: ${text.join('; ')}.${
+        ${names}<small>One episode each, from the same start, in this order: ${text.join('; ')}.${
           every > 1 && ` One frame in ${every} steps.`
         }</small>
       </figcaption>

@@ -13,14 +13,7 @@ import {
   writeWhole,
 } from '@retort/core';
 import { encodeGif, sideBySide, terminalText } from '@retort/environments';
-import {
-  checkSameSpaces,
-  createActingEnvironment,
-  createPolicyPlayer,
-  type Episode,
-  type Player,
-  writeRecording,
-} from '@retort/trainer-policy';
+import { checkSameSpaces, createPolicyPlayer, type Episode, type Player, writeRecording } from '@retort/trainer-policy';
 import { parse } from 'yaml';
 import { createFilm, cutTogether, type Film } from '../film.js';
 import { loadManifestOrRun } from '../manifest-or-run.js';
@@ -30,7 +23,7 @@ import { findPolicy, type FoundPolicy, openPolicy, type SavedPolicy } from '../s
 import type { WhichStudent } from '../student-folder.js';
 import type { Terminal } from '../terminal.js';
 import { bytes, count, plain, plural, table } from '../text.js';
-import { watchEpisode } from '../watched-episode.js';
+import { createStage, type Stage, watchEpisode } from '../watched-episode.js';
 
 export interface PlayOptions {
   student?: WhichStudent;
@@ -69,19 +62,16 @@ export async function play(path: string, options: PlayOptions, terminal: Termina
   const names = distinct(policies);
 
   const scope = registry.createScope();
-  const environmentOf = (episode: number) =>
-    createActingEnvironment({ scope }, reference, {
-      count: 1,
-      seeds: new Seeds(options.seed).within(`play/${episode}`),
-    });
-  const first = await environmentOf(0);
+  const seeds = new Seeds(options.seed);
+  const stage = await createStage(scope, reference, seeds);
+  const first = await stage.make(seeds.within('play/0'));
   policies.forEach(({ metadata, folder }) => checkSameSpaces(metadata, first, folder));
   tellOfOther(policies, first, terminal);
-  const players = policies.map(({ student }) => createPolicyPlayer(student, first, { count: 1 }));
+  const players = policies.map(({ student }) => createPolicyPlayer(student, first, { count: stage.copies }));
   try {
     const recorder = options.record === undefined ? undefined : createRecorder(policies[0].student, first, names[0]);
-    const played = await playAll(players, { environmentOf, names, recorder }, options, terminal);
-    await tell({ names, policies, environment: first, played, recorder }, options, terminal);
+    const played = await playAll(players, { stage, names, recorder }, options, terminal);
+    await tell({ names, policies, environment: first, stage, played, recorder }, options, terminal);
     return 0;
   } finally {
     for (const player of players) player.dispose();
@@ -124,8 +114,8 @@ interface Played {
   films: Film[][];
 }
 
-interface Stage {
-  environmentOf(episode: number): Promise<Environment>;
+interface Show {
+  stage: Stage;
   names: readonly string[];
   recorder?: Recorder;
 }
@@ -133,8 +123,8 @@ interface Stage {
 /** Every player plays every episode from the same start; all of them step together, so that they can be shown together. */
 async function playAll(
   players: readonly Player[],
-  { environmentOf, names, recorder }: Stage,
-  { episodes, gif, fps }: PlayOptions,
+  { stage, names, recorder }: Show,
+  { episodes, gif, fps, seed }: PlayOptions,
   terminal: Terminal,
 ): Promise<Played> {
   const screen = !terminal.quiet && !terminal.json && process.stdout.isTTY ? createScreen(fps) : undefined;
@@ -145,13 +135,16 @@ async function playAll(
     const shown: (Shown | undefined)[] = players.map(() => undefined);
     const results: Episode[] = [];
     for (const [i, player] of players.entries()) {
-      const environment = await environmentOf(episode);
+      const environment = await stage.make(new Seeds(seed).within(`play/${episode}`));
+      // Where there are several tasks, they take turns.
+      const copy = episode % stage.copies;
       results[i] = await watchEpisode(environment, player, {
+        copy,
         look: async (environment) => {
           if (gif === undefined && !screen) return;
-          const picture = environment.render(0);
+          const picture = environment.render(copy);
           films[i].add(picture);
-          shown[i] = { picture, text: environment.text(0) };
+          shown[i] = { picture, text: environment.text(copy) };
           // Whoever plays later is shown beside the ends of those before.
           await screen?.draw(
             shown.flatMap((one) => one ?? []),
@@ -202,13 +195,14 @@ interface Outcome {
   names: readonly string[];
   policies: readonly SavedPolicy[];
   environment: Environment;
+  stage: Stage;
   played: Played;
   recorder?: Recorder;
 }
 
 /** Writes the files and prints what was earned. */
 async function tell(
-  { names, policies, environment, played, recorder }: Outcome,
+  { names, policies, environment, stage, played, recorder }: Outcome,
   { gif, fps, record, seed }: PlayOptions,
   terminal: Terminal,
 ): Promise<void> {
@@ -246,7 +240,7 @@ async function tell(
   const rows = names.flatMap((name, i) => [
     ...returnsOf(i).map((episode, e) => [
       e === 0 ? name : '',
-      String(e + 1),
+      [String(e + 1), stage.tasks?.[e % stage.copies]].filter(Boolean).join(' '),
       plain(episode.return),
       count(episode.length),
       episode.terminated ? 'terminated' : 'time limit',
