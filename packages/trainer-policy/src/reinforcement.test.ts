@@ -106,7 +106,7 @@ const agents: [string, Record<string, unknown>][] = [
     'ppo that remembers',
     { agent: { use: 'ppo', batchSize: 32, unroll: 8 }, student: { use: 'policy-lstm', hidden: [8], units: 4 } },
   ],
-  ['pg', { agent: 'pg', trainer: { horizon: undefined, steps: 512 } }],
+  ['reinforce', { agent: 'reinforce', trainer: { horizon: undefined, steps: 512 } }],
   ['grpo', { agent: 'grpo', trainer: { horizon: undefined, steps: 512 } }],
   [
     'dqn',
