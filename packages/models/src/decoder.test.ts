@@ -29,7 +29,7 @@ it.each([
 
 it.each([
   [{ heads: 3 }, context, '3 heads do not divide a width of 8'],
-  [{}, studentContext(), 'student decoder goes on with sequences, and the data set has none'],
+  [{}, studentContext(), 'student decoder goes on with sequences, and is given none'],
 ])('refuses %j', (options, of, message) => {
   const error = (() => {
     try {

@@ -15,8 +15,8 @@ export const decoder = definePart('student', {
   }),
   create: (options, { sequences, seeds, path: where }): Student => {
     if (!sequences) {
-      throw new InputError('student decoder goes on with sequences, and the data set has none', {
-        hints: ['choose a data set of sequences, such as arithmetic'],
+      throw new InputError('student decoder goes on with sequences, and is given none', {
+        hints: ['choose a data set of sequences, such as arithmetic, and the trainer sequence'],
         where,
       });
     }
