@@ -208,6 +208,7 @@ it.each([
     'acts between other spaces than the environment',
   ],
   [{ trainer: { from: join(home, 'nothing') } }, 'no such file'],
+  [{ environment: 'pendulum', trainer: { evaluateSampled: true } }, 'trainer.evaluateSampled: actions of a box'],
 ])('refuses %j before anything is written', async (sections, message) => {
   const folder = join(home, 'refused');
   const error = await runQuietly(tinyManifest(folder, sections)).catch((thrown: unknown) => thrown);
@@ -258,6 +259,18 @@ describe('an environment from elsewhere', () => {
       'environment counting {}: copy 0 goes on after 10 steps, past its time limit',
     );
   });
+});
+
+it('evaluates by drawn actions, the same ones each time', async () => {
+  const folder = join(home, 'drawn');
+  const sections = { student: { use: 'policy-mlp', hidden: [4] }, trainer: { steps: 64, evaluateSampled: true } };
+  const { results } = await runQuietly(tinyManifest(folder, sections));
+  const composed = await composeFromRun(folder, { plugins });
+  for (const split of ['test', 'validation'] as const) {
+    const values = await composed.trainer.evaluate(join(folder, 'student/last'), split);
+    expect(values.return).toBe(results.last[`${split}/return`]);
+  }
+  await composed.dispose();
 });
 
 it('estimates without leaving a trace', async () => {

@@ -49,6 +49,12 @@ const options = z.strictObject({
     .default(20)
     .describe('Evaluations on the validation split over the run, the last one at its end.'),
   episodes: z.int().positive().default(20).describe('Episodes that an evaluation plays; the same ones each time.'),
+  evaluateSampled: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Evaluations draw discrete actions from the policy instead of taking the likeliest; always in the same way.',
+    ),
   normalizeReward: z
     .boolean()
     .default(false)
@@ -129,6 +135,9 @@ async function composeReinforcement(options: ReinforcementOptions, context: Trai
   const { manifest, scope, seeds, baseFolder } = context;
   refuseUnread(options, context);
   const { environment, student, network } = await composeActing(context, options.environments);
+  if (options.evaluateSampled && environment.actionSpace.kind === 'box') {
+    throw new InputError('trainer.evaluateSampled: actions of a box are played by their mode; leave it out');
+  }
   const teachers = await createActingTeachers(context, environment);
 
   const size = observationSize(environment);
@@ -207,7 +216,7 @@ async function composeReinforcement(options: ReinforcementOptions, context: Trai
     weights: { ...trainable, ...frozen },
     horizon: horizon ?? episodeHorizon,
     epochs: Math.ceil(steps / stepsPerEpoch),
-    play: createPlay(context, student, environment, options.episodes),
+    play: createPlay(context, student, environment, options),
   };
   return {
     fingerprints: Object.fromEntries([
@@ -254,17 +263,20 @@ function createPlay(
   context: TrainerContext,
   student: Student,
   environment: Environment,
-  count: number,
+  { episodes: count, evaluateSampled }: ReinforcementOptions,
 ): ReinforcementRun['play'] {
+  const random = evaluateSampled ? context.seeds.at('evaluation/actions', 0) : undefined;
+  const start = random?.save();
   const evaluations = new Map<Split, PolicyEvaluation>();
   let player: Player | undefined;
   return async (split) => {
     if (!player) {
-      player = createPolicyPlayer(student, environment, { count });
+      player = createPolicyPlayer(student, environment, { count, random });
       context.scope.own(player);
     }
     const evaluation = evaluations.get(split) ?? (await createPolicyEvaluation(context, split, count));
     evaluations.set(split, evaluation);
+    random?.load(start!);
     return episodeMetrics(await evaluation.play(player), environment);
   };
 }
