@@ -113,6 +113,19 @@ describe('retort play', () => {
     expect(alone.policies[0]).toEqual(policies[1]);
   });
 
+  it('draws actions where it is asked to, the same ones for the same seed', async () => {
+    const drawn = async (seed: string, ...more: string[]) =>
+      JSON.parse((await retort('play', 'runs/big', '-n', '2', '--seed', seed, '--json', ...more)).stdout) as Played;
+    const [once, again] = [await drawn('1', '--sampled'), await drawn('1', '--sampled')];
+    expect(again).toEqual(once);
+    expect((await drawn('1')).policies[0].episodes).not.toEqual(once.policies[0].episodes);
+    const box = await retort('play', 'runs/swing', '--sampled');
+    expect(box).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('actions of a box are played by their mode'),
+    });
+  });
+
   it('plays in another environment, and a student outside of its run', async () => {
     const shorter = await retort('play', 'runs/big', '--set', 'environment.timeLimit=5', '--json');
     const { policies } = JSON.parse(shorter.stdout) as Played;

@@ -239,7 +239,7 @@ Examples:
     'play <run-or-student>',
     'let a saved policy play in its environment: returns, a terminal to watch, a GIF',
     `
-Plays episodes by the policy's mode, without exploring, in the environment it was trained in. In a terminal they are
+Plays episodes by the best action, without exploring, in the environment it was trained in. In a terminal they are
 shown as they go. Every policy plays every episode from the same start, so that they compare; the seed decides
 about the starts. Policies must act between the same spaces: observations of one shape, and the same actions.
 
@@ -253,7 +253,7 @@ Examples:
   $ retort play runs/student --beside runs/teacher --gif both.gif
   $ retort play runs/cartpole --set environment.timeLimit=1000
   $ retort play path/to/student --environment '{ use: cart-pole, timeLimit: 200 }' --json
-  $ retort play runs/teacher --episodes 100 --record teacher.safetensors --quiet
+  $ retort play runs/teacher --episodes 100 --sampled --record teacher.safetensors --quiet
 `,
   )
     .addOption(
@@ -264,6 +264,7 @@ Examples:
     )
     .option('-n, --episodes <n>', 'episodes of each policy', positiveNumber, 3)
     .option('--seed <n>', 'decides how episodes start', wholeNumber, 0)
+    .option('--sampled', 'draw discrete actions by their probabilities instead of taking the best')
     .option('--environment <part>', "name or YAML of another one; the run's own if not given")
     .addOption(settings)
     .option('--gif <file>', 'write the episodes as a moving picture')

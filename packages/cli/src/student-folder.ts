@@ -17,10 +17,9 @@ export function findStudent(path: string, which?: WhichStudent): { student: stri
     const there = ['best', 'last'].filter((name) => hasModel(join(path, 'student', name)));
     const [found] = there.filter((name) => which === undefined || name === which);
     if (found) return { student: join(path, 'student', found), run: path };
-    if (there.length > 0) {
-      throw new InputError(`${path} holds no student "${which}"`, { hints: [`it holds: ${there.join(', ')}`] });
-    }
-    throw new InputError(`${path} holds no student yet`, { hints: [`finish the run: retort resume ${path}`] });
+    throw new InputError(`${path} holds no student ${which === undefined ? 'yet' : `"${which}"`}`, {
+      hints: [there.length > 0 ? `it holds: ${there.join(', ')}` : `finish the run: retort resume ${path}`],
+    });
   }
   if (which !== undefined)
     throw new InputError(`--student ${which}: ${path} is no run folder, which would have several`);

@@ -30,6 +30,7 @@ export interface PlayOptions {
   beside: string[];
   episodes: number;
   seed: number;
+  sampled?: boolean;
   environment?: string;
   set: string[];
   gif?: string;
@@ -67,7 +68,13 @@ export async function play(path: string, options: PlayOptions, terminal: Termina
   const first = await stage.make(seeds.within('play/0'));
   policies.forEach(({ metadata, folder }) => checkSameSpaces(metadata, first, folder));
   tellOfOther(policies, first, terminal);
-  const players = policies.map(({ student }) => createPolicyPlayer(student, first, { count: stage.copies }));
+  const players = policies.map(({ student }) =>
+    createPolicyPlayer(student, first, {
+      count: stage.copies,
+      // Each its own, so that who plays beside changes nothing.
+      ...(options.sampled && { random: new Seeds(options.seed).stream('play/actions') }),
+    }),
+  );
   try {
     const recorder = options.record === undefined ? undefined : createRecorder(policies[0].student, first, names[0]);
     const played = await playAll(players, { stage, names, recorder }, options, terminal);
