@@ -1,6 +1,3 @@
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { plugin as backendOnnxRuntime } from '@retort/backend-onnxruntime';
 import { plugin as backendWasm } from '@retort/backend-wasm';
 import { type Plugin, run, type RunEvent, type RunOptions } from '@retort/core';
@@ -16,11 +13,6 @@ export const plugins: Plugin[] = [
   ...[nn, losses, models, teachers, environments, agents],
   ...[backendWasm, backendOnnxRuntime, trainer],
 ];
-
-/** A folder of its own under the system's temporary one. */
-export function temporaryFolder(): string {
-  return mkdtempSync(join(tmpdir(), 'retort-policy-'));
-}
 
 /** Runs a manifest, keeping its events. */
 export async function runQuietly(manifest: string | object, options: Partial<RunOptions> = {}) {
