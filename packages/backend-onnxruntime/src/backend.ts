@@ -545,7 +545,8 @@ function normalized(values: tf.backend_util.BackendValues, dtype: tf.DataType): 
   return values;
 }
 
-function typedView(bytes: Uint8Array, type: ElementType): tf.backend_util.BackendValues {
+/** The numbers of a constant. */
+export function typedView(bytes: Uint8Array, type: ElementType): tf.backend_util.BackendValues {
   const { buffer } = bytes.slice();
   if (type === 'float32') return new Float32Array(buffer);
   if (type === 'int32') return new Int32Array(buffer);

@@ -140,6 +140,54 @@ describe('compileStep', () => {
     await expectClose(run({ x: tf.scalar(3) }).scaled, [15]);
   });
 
+  it('copies variables, inputs and constants into variables, as they were before the step', async () => {
+    const [newest, last, seen, flag] = [1, 0, 0, 5].map((value) => tf.variable(tf.scalar(value)));
+    const run = backend().compileStep(
+      ({ x }: Record<string, tf.Tensor>) => {
+        last.assign(newest as tf.Tensor as tf.Scalar);
+        newest.assign(newest.add(x));
+        seen.assign(x as tf.Scalar);
+        flag.assign(tf.scalar(7));
+        return { constant: tf.tensor1d([3, 4]) };
+      },
+      { newest, last, seen, flag },
+    );
+    let before = {};
+    for (const [i, value] of [1, 2, 3, 4].entries()) {
+      tf.tidy(() => flag.assign(tf.scalar(5)));
+      const x = tf.scalar(value);
+      const { constant } = run({ x });
+      await expectClose(constant, [3, 4]);
+      const expected = [
+        [2, 1, 1, 7],
+        [4, 2, 2, 7],
+        [7, 4, 3, 7],
+        [11, 7, 4, 7],
+      ];
+      for (const [j, variable] of [newest, last, seen, flag].entries()) await expectClose(variable, [expected[i][j]]);
+      tf.dispose([x, constant]);
+      if (i > 1) expect(tf.memory()).toMatchObject(before);
+      before = { numTensors: tf.memory().numTensors, numDataBuffers: tf.memory().numDataBuffers };
+    }
+  });
+
+  it('copies a variable without computing anything', async () => {
+    const [network, target] = [1, 0].map((value) => tf.variable(tf.scalar(value)));
+    const run = backend().compileStep(
+      () => {
+        target.assign(network as tf.Tensor as tf.Scalar);
+        return {};
+      },
+      { network, target },
+    );
+    for (const value of [1, 2, 3]) {
+      network.assign(tf.scalar(value));
+      run({});
+      network.assign(tf.scalar(-value));
+      await expectClose(target, [value]);
+    }
+  });
+
   it('goes on running a step that reads something back', async () => {
     const total = tf.variable(tf.scalar(0));
     const run = backend().compileStep(

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import type { Data, Numbers, OnnxRuntimeBackend } from './backend.js';
+import { type Data, type Numbers, type OnnxRuntimeBackend, typedView } from './backend.js';
 import type { Value } from './recording.js';
 
 export type TensorMap = Record<string, tf.Tensor>;
@@ -90,7 +90,7 @@ function capture(
   outputs: TensorMap,
   variables: Record<string, tf.Variable>,
 ): Program {
-  const sourceOf = (value: Value) => sources.get((value.from as { source: Data }).source);
+  const sourceOf = ({ from }: Value) => (from.kind === 'input' ? sources.get(from.source as Data) : undefined);
   const results = { output: outputs, variable: variables as TensorMap };
   const wanted = Object.entries(results).flatMap(([kind, tensors]) =>
     Object.entries(tensors).map(([name, tensor]) => ({
@@ -102,7 +102,11 @@ function capture(
     })),
   );
   // A variable that the step left alone is neither computed nor assigned.
-  const moved = wanted.filter(({ kind, value }) => kind === 'output' || value.from.kind === 'node');
+  const isItself = ({ name, value }: (typeof wanted)[number]) => {
+    const source = sourceOf(value);
+    return source?.kind === 'variable' && source.name === name;
+  };
+  const moved = wanted.filter((result) => result.kind === 'output' || !isItself(result));
   const graph = backend.pendingGraph(
     moved.map(({ value }) => value),
     (value) => sourceOf(value) === undefined && value.shape.reduce((size, n) => size * n, 1) <= largestConstant,
@@ -115,14 +119,20 @@ function capture(
     data: (value.from as { source: Data }).source,
   }));
   for (const { source, data } of feeds) if (!source) backend.retain(data);
-  const fetches = moved.map(({ kind, name, shape, dtype, value }) => ({
-    kind,
-    name,
-    shape,
-    dtype,
-    value,
-    fetch: graph.names.get(value)!,
-  }));
+  const computed = moved.filter(({ value }) => value.from.kind === 'node');
+  /** Inputs, variables as they were before the step, and constants, handed through unchanged. */
+  const passed = moved.filter(({ value }) => value.from.kind !== 'node');
+  for (const { value } of passed) {
+    if (value.from.kind === 'input' && !sourceOf(value)) backend.retain(value.from.source as Data);
+  }
+  const passedTensor = ({ shape, dtype, value }: (typeof passed)[number], inputs: TensorMap): tf.Tensor => {
+    const source = sourceOf(value);
+    if (source) return (source.kind === 'input' ? inputs : variables)[source.name].reshape(shape);
+    const { from } = value;
+    const numbers =
+      from.kind === 'constant' ? typedView(from.data, value.type) : backend.valuesOf((from as { source: Data }).source);
+    return tf.engine().makeTensorFromTensorInfo({ dataId: backend.write(numbers, shape, dtype), shape, dtype });
+  };
 
   return {
     first() {
@@ -139,33 +149,35 @@ function capture(
       }
     },
     run(inputs) {
-      const numbers = backend.run(
-        graph,
-        feeds.map(({ source, data }) => {
-          if (!source) return backend.numbersOf(data);
-          const { dataId } = source.kind === 'input' ? inputs[source.name] : variables[source.name];
-          return backend.readNumbers(dataId);
-        }),
-      );
+      // Before any variable moves.
+      const handed = passed.map((result) => passedTensor(result, inputs));
+      const numbers =
+        graph.outputs.length === 0
+          ? {}
+          : backend.run(
+              graph,
+              feeds.map(({ source, data }) => {
+                if (!source) return backend.numbersOf(data);
+                const { dataId } = source.kind === 'input' ? inputs[source.name] : variables[source.name];
+                return backend.readNumbers(dataId);
+              }),
+            );
       const made: TensorMap = {};
-      for (const { kind, name, shape, dtype, value, fetch } of fetches) {
-        // Handed through unchanged.
-        const direct = value.from.kind === 'node' ? undefined : sourceOf(value);
-        if (direct) {
-          made[name] = inputs[direct.name]?.clone() ?? variables[direct.name].clone();
-          continue;
-        }
-        const values = numbers[fetch];
-        if (kind === 'variable' && backend.replaceValues(variables[name].dataId, values)) continue;
-        const tensor = tf
-          .engine()
-          .makeTensorFromTensorInfo({ dataId: backend.adopt(values, shape, dtype), shape, dtype });
+      const give = ({ kind, name }: (typeof moved)[number], tensor: tf.Tensor) => {
         if (kind === 'output') made[name] = tensor;
         else {
           variables[name].assign(tensor);
           tensor.dispose();
         }
+      };
+      for (const result of computed) {
+        const { kind, name, shape, dtype, value } = result;
+        const values = numbers[graph.names.get(value)!];
+        if (kind === 'variable' && backend.replaceValues(variables[name].dataId, values)) continue;
+        const dataId = backend.adopt(values, shape, dtype);
+        give(result, tf.engine().makeTensorFromTensorInfo({ dataId, shape, dtype }));
       }
+      passed.forEach((result, i) => give(result, handed[i]));
       return made;
     },
   };
