@@ -17,6 +17,8 @@ const [s0, s1] = [
 const taken = [1.5, 2];
 const unitTaken = [0.75, -0.6];
 const discount = 0.9;
+/** A gradient step on one transition per step. */
+const one = { hidden: [4], batchSize: 1, learningStarts: 0, updatesPerStep: 1 };
 const stuck = { use: 'sgd', learningRate: 1e-30, momentum: 0 };
 
 function step(end = '') {
@@ -65,14 +67,7 @@ describeEachBackend('agents that follow a critic in environments', () => {
     async (end) => {
       for (const seed of [3, 4, 5]) {
         const network = actingNetwork('mean', 2);
-        const options = {
-          hidden: [4],
-          batchSize: 1,
-          discount,
-          learningStarts: 0,
-          targetNoise: 0.4,
-          targetNoiseClip: 0.3,
-        };
+        const options = { ...one, discount, targetNoise: 0.4, targetNoiseClip: 0.3 };
         const { agent } = await createAgent({ use: 'td3', ...options, optimizer: stuck }, { ...given, network });
         const critics = await fill(agent, 'critic', seed);
         const targets = await fill(agent, 'targetCritic', seed + 10);
@@ -123,10 +118,7 @@ describeEachBackend('agents that follow a critic in environments', () => {
 
   it('td3 moves its actor and targets at every second step, its critics at each', async () => {
     const network = actingNetwork('mean', 2);
-    const { agent } = await createAgent(
-      { use: 'td3', hidden: [4], batchSize: 2, learningStarts: 0 },
-      { ...given, network },
-    );
+    const { agent } = await createAgent({ use: 'td3', ...one }, { ...given, network });
     await fill(agent, 'critic', 3);
     const watched = ['actor/mean/bias', 'targetActor/mean/bias', 'targetCritic/1/value/bias', 'critic/1/value/bias'];
     let last = watched.map((key) => [...agent.variables[key].dataSync()]);
@@ -191,7 +183,7 @@ describeEachBackend('agents that follow a critic in environments', () => {
       [plain, false],
       [normalizing, true],
     ] as const) {
-      const options = { hidden: [4], batchSize: 1, learningStarts: 0, optimizer: stuck };
+      const options = { ...one, optimizer: stuck };
       const { agent } = await createAgent({ use: 'td3', ...options }, { ...given, network });
       for (const prefix of ['critic', 'targetCritic', 'actor', 'targetActor']) await fill(agent, prefix, 3);
       if (shift) setObservationMoments(network.student, moments);
@@ -206,7 +198,7 @@ describeEachBackend('agents that follow a critic in environments', () => {
   });
 
   it.each([
-    ['td3', { targetNoise: 0.1, targetRate: 0.04 }],
+    ['td3', { updatesPerStep: 1, targetNoise: 0.1, targetRate: 0.04 }],
     ['ddpg', { updates: 1, targetRate: 0.04, boxNoise: 0.3 }],
   ])('%s pushes a point towards the origin, which pays only a step later', async (use, options) => {
     const actions = { action: box([-2], [2]) };

@@ -20,7 +20,7 @@ const options = z.strictObject({
     .strictObject({
       start: z.number().min(0).max(1).default(1).describe('Share of random actions at first.'),
       end: z.number().min(0).max(1).default(0.05).describe('Share of random actions in the end.'),
-      steps: z.int().positive().default(10_000).describe('Transitions over which it falls, in a line.'),
+      steps: z.int().positive().default(25_000).describe('Transitions over which it falls, in a line.'),
     })
     .prefault({})
     .describe('Random actions while it learns.'),
@@ -28,7 +28,7 @@ const options = z.strictObject({
     .int()
     .positive()
     .optional()
-    .describe('Gradient steps after which the target network becomes the network; 200 unless targetRate is given.'),
+    .describe('Gradient steps after which the target network becomes the network; 50 unless targetRate is given.'),
   targetRate: z
     .number()
     .gt(0)
@@ -121,7 +121,7 @@ export const dqn = definePart('agent', {
         prepare: () => follow(target.fixed, online.fixed, 1),
         learn: (batch, step) => {
           const report = learn(batch);
-          if (targetRate === undefined && step % (targetEvery ?? 200) === 0)
+          if (targetRate === undefined && step % (targetEvery ?? 50) === 0)
             follow(target.variables, online.variables, 1);
           return report;
         },
