@@ -133,7 +133,7 @@ describe('list', () => {
     const losses = await retort(['list', 'loss']);
     expect(losses.stdout).toContain('temperature: number > 0, default 4');
     const json = JSON.parse((await retort(['list', 'agent', '--json'])).stdout) as { name: string }[];
-    expect(json.map(({ name }) => name)).toEqual(['pg', 'ppo', 'grpo', 'dpg', 'ddpg']);
+    expect(json.map(({ name }) => name)).toEqual(['pg', 'ppo', 'grpo', 'reinforce', 'dqn', 'dpg', 'ddpg', 'td3']);
   });
 
   it('shows one part, and what is inside its options', async () => {

@@ -49,6 +49,10 @@ type Tree = Record<string, unknown>;
 const isOptional = (schema: z.ZodType) => schema.safeParse(undefined).success;
 const innerOf = (schema: z.ZodType) => (schema.def as { innerType?: z.ZodType }).innerType;
 
+/** Whether its values are parts, or lists of parts. */
+const holdsParts = (schema: z.ZodType): boolean =>
+  referenceMeta(schema) !== undefined || (schema instanceof z.ZodArray && holdsParts(schema.element as z.ZodType));
+
 /** What the checks of a schema ask for: bounds of numbers and lengths, a pattern. */
 interface Bounds {
   isInteger?: boolean;
@@ -247,7 +251,7 @@ function referencesAt(kind: PartKind, keys: z.ZodObject | undefined, depth: numb
       ({ options }) =>
         depth < DEEPEST ||
         !Object.values(options.shape).some(
-          (field) => !isOptional(field as z.ZodType) && referenceMeta(field as z.ZodType),
+          (field) => !isOptional(field as z.ZodType) && holdsParts(field as z.ZodType),
         ),
     );
   return fc.oneof(
