@@ -125,18 +125,17 @@ export function createMetaDescent(
     );
   const moved = (key: string, value: tf.Tensor, accept: tf.Tensor) =>
     trainable[key].assign(tf.where(accept, value, trainable[key]));
-  const innerStep = (only: number, isFirst: boolean) =>
+  const begin = compiled(() => {
+    for (const [key, variable] of Object.entries(start)) variable.assign(trainable[key]);
+  });
+  const inner = sources.map((_, only) =>
     compiled((inputs) => {
-      // A sum and no copy: a replayed graph would not part the two variables again.
-      if (isFirst)
-        for (const [key, variable] of Object.entries(start)) variable.assign(trainable[key].add(inputs.zero));
       const { gradients, accept } = gradientsAt(step, inputs, only);
       for (const [key, gradient] of Object.entries(gradients)) {
         moved(key, trainable[key].sub(gradient.mul(innerRate)), accept);
       }
-    });
-  const first = sources.map((_, only) => innerStep(only, true));
-  const inner = sources.map((_, only) => innerStep(only, false));
+    }),
+  );
   const towards = compiled(({ rate }) => {
     for (const [key, variable] of Object.entries(trainable)) {
       variable.assign(start[key].add(variable.sub(start[key]).mul(rate)));
@@ -157,10 +156,8 @@ export function createMetaDescent(
       tf.tidy(() => {
         const rate = tf.scalar(outerRate * scale);
         const at = tf.scalar(update);
-        batches.slice(0, innerSteps).forEach((rows, k) => {
-          if (k === 0) first[source]({ ...tensorsOf(rows), update: at, zero: tf.scalar(0) });
-          else inner[source]({ ...tensorsOf(rows), update: at });
-        });
+        begin({});
+        for (const rows of batches.slice(0, innerSteps)) inner[source]({ ...tensorsOf(rows), update: at });
         if (use === 'reptile') towards({ rate });
         else descend[source]({ ...tensorsOf(batches[innerSteps]), update: at, rate });
       });
