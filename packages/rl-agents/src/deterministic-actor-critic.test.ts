@@ -18,7 +18,7 @@ const taken = [1.5, 2];
 const unitTaken = [0.75, -0.6];
 const discount = 0.9;
 /** A gradient step on one transition per step. */
-const one = { hidden: [4], batchSize: 1, learningStarts: 0, updatesPerStep: 1 };
+const one = { hidden: [4], batchSize: 1, learningStarts: 0 };
 const stuck = { use: 'sgd', learningRate: 1e-30, momentum: 0 };
 
 function step(end = '') {
@@ -198,7 +198,7 @@ describeEachBackend('agents that follow a critic in environments', () => {
   });
 
   it.each([
-    ['td3', { updatesPerStep: 1, targetNoise: 0.1, targetRate: 0.04 }],
+    ['td3', { targetNoise: 0.1, targetRate: 0.04 }],
     ['ddpg', { updates: 1, targetRate: 0.04, boxNoise: 0.3 }],
   ])('%s pushes a point towards the origin, which pays only a step later', async (use, options) => {
     const actions = { action: box([-2], [2]) };

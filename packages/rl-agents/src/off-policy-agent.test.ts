@@ -21,7 +21,7 @@ const force = box([-1], [3]);
 const agents = [
   ['dqn', { use: 'dqn', nStep: 3, targetEvery: 2, ...small }, choice],
   ['dqn, half a step, soft target', { use: 'dqn', targetRate: 0.1, updatesPerStep: 0.5, ...small }, choice],
-  ['td3', { use: 'td3', hidden: [4], updatesPerStep: 1, ...small }, force],
+  ['td3', { use: 'td3', hidden: [4], ...small }, force],
   ['ddpg', { use: 'ddpg', hidden: [4], updates: 2, ...small }, force],
 ] as const;
 

@@ -18,13 +18,6 @@ import { createNStepJoiner, type Step } from './n-step.js';
 import type { Variables } from './network.js';
 import * as shared from './options.js';
 
-export const updatesPerStep = (byDefault: number) =>
-  z
-    .number()
-    .positive()
-    .default(byDefault)
-    .describe('Gradient steps per step of all copies together; 0.25 is one every four steps.');
-
 /** Options of agents that learn from a replay of what they did in an environment. */
 export const offPolicyOptions = {
   capacity: z
@@ -35,7 +28,11 @@ export const offPolicyOptions = {
       'Transitions remembered, first in, first out. Twice an observation each, in host memory and checkpoints.',
     ),
   learningStarts: z.int().nonnegative().default(1000).describe('Transitions before the first gradient step.'),
-  updatesPerStep: updatesPerStep(1),
+  updatesPerStep: z
+    .number()
+    .positive()
+    .default(1)
+    .describe('Gradient steps per step of all copies together; 0.25 is one every four steps.'),
   batchSize: z.int().positive().default(128).describe('Transitions per gradient step.'),
   discount: shared.discount,
 };

@@ -1,6 +1,6 @@
 import { type Agent, definePart, z } from '@retort/core';
 import { createDeterministicActorCritic } from './deterministic-actor-critic.js';
-import { offPolicyOptions, updatesPerStep } from './off-policy-agent.js';
+import { offPolicyOptions } from './off-policy-agent.js';
 import * as shared from './options.js';
 
 const options = z.strictObject({
@@ -10,8 +10,6 @@ const options = z.strictObject({
     .describe('Widths of the hidden layers of each critic, ReLU after each.'),
   optimizer: shared.networkOptions.optimizer,
   ...offPolicyOptions,
-  updatesPerStep: updatesPerStep(4),
-  batchSize: shared.batchSize,
   boxNoise: z
     .number()
     .nonnegative()
