@@ -162,6 +162,7 @@ describe('plugin', () => {
       'captioned-scenes',
       'captions',
       'grounding',
+      'arithmetic',
     ]);
     for (const { part } of parts) {
       for (const option of Object.values(part.options.shape)) expect(option.description).toMatch(/\w/);
