@@ -104,6 +104,14 @@ describe('an evaluation', () => {
     step();
     expect(one.read()).toMatchObject({ return: 1, 'episode-length': 1.5, episodes: 3, successes: 1 });
     expect(one.read()).toEqual({ episodes: 3, successes: 1 });
+    expect(one.milestones()).toEqual({ 'first-success': 4 });
+    expect(other.milestones()).toEqual({});
+    // Copy 1 succeeds every second step.
+    for (let i = 2; i < 199; i++) step();
+    other.load(one.save());
+    expect(other.milestones()).toEqual({ 'first-success': 4 });
+    other.add(environment.step(new Int32Array(2)));
+    expect(other.milestones()).toEqual({ 'first-success': 4, 'hundredth-success': 400 });
   });
 });
 

@@ -46,7 +46,11 @@ export function reinforcementLoop(run: ReinforcementRun, { emit }: Pick<Training
       return { ...episodes.read(), ...(await log.read()), ...collector.readRewards() };
     },
     endEpoch: async () => undefined,
-    evaluate: (split) => run.play(split),
+    async evaluate(split, which) {
+      const values = await run.play(split);
+      // What the run took, beside what came of it.
+      return split === 'test' && which === 'last' ? { ...values, ...episodes.milestones() } : values;
+    },
     asEvaluated: (body) => body(),
     readStudent: () => saveVariables(run.weights),
     writeStudent: (weights) => loadVariables(run.weights, weights, 'student'),

@@ -17,23 +17,35 @@ export interface TrainingEpisodes {
    * over the run, and `successes`: how many of these were successes, where the environment tells.
    */
   read(): Record<string, number>;
+  /**
+   * `first-success` and `hundredth-success`: environment steps, over all copies, after which so many episodes had been successes; absent
+   * of a number that was not reached, and where the environment tells no success.
+   */
+  milestones(): Record<string, number>;
   save(): StateTree;
   load(state: StateTree): void;
 }
+
+const milestoneNames = { 'first-success': 1, 'hundredth-success': 100 };
 
 export function createTrainingEpisodes(environment: Pick<Environment, 'count' | 'rewardRange'>): TrainingEpisodes {
   const returns = new Float64Array(environment.count);
   const lengths = new Int32Array(environment.count);
   let finished = 0;
   let successes = 0;
+  let steps = 0;
+  let milestones: Record<string, number> = {};
+  const tells = tellsSuccess(environment);
   let since: Episode[] = [];
   return {
     get finished() {
       return finished;
     },
     add({ rewards, terminated, truncated, mask }) {
+      const before = successes;
       for (let copy = 0; copy < returns.length; copy++) {
         if (mask && !mask[copy]) continue;
+        steps++;
         returns[copy] += rewards[copy];
         lengths[copy]++;
         if (!(terminated[copy] | truncated[copy])) continue;
@@ -43,6 +55,10 @@ export function createTrainingEpisodes(environment: Pick<Environment, 'count' | 
         if (isSuccess(episode)) successes++;
         returns[copy] = 0;
         lengths[copy] = 0;
+      }
+      if (!tells || successes === before) return;
+      for (const [name, number] of Object.entries(milestoneNames)) {
+        if (before < number && successes >= number) milestones[name] = steps;
       }
     },
     restart() {
@@ -54,16 +70,19 @@ export function createTrainingEpisodes(environment: Pick<Environment, 'count' | 
       const values = {
         ...(since.length > 0 && episodeMetrics(since, environment)),
         episodes: finished,
-        ...(tellsSuccess(environment) && { successes }),
+        ...(tells && { successes }),
       };
       since = [];
       return values;
     },
+    milestones: () => milestones,
     save: () => ({
       returns: packFloat64(returns),
       lengths: { data: lengths.slice(), shape: [lengths.length] },
       finished,
       successes,
+      steps,
+      milestones: { ...milestones },
       since: since.map((episode) => ({ ...episode })),
     }),
     load(state) {
@@ -72,6 +91,8 @@ export function createTrainingEpisodes(environment: Pick<Environment, 'count' | 
       lengths.set((saved.lengths as HostTensor).data);
       finished = saved.finished as number;
       successes = saved.successes as number;
+      steps = saved.steps as number;
+      milestones = { ...(saved.milestones as Record<string, number>) };
       since = (saved.since as unknown as Episode[]).map((episode) => ({ ...episode }));
     },
   };
