@@ -82,10 +82,12 @@ export async function createActingStudent(
   spaces: EnvironmentSpaces,
   seeds: Seeds,
 ): Promise<Student> {
+  const imageShape = imageShapeOf(spaces);
   const student = await scope.create(reference, {
     classes: actionNames(spaces.actionSpace),
-    imageShape: imageShapeOf(spaces),
-    normalization: { mean: [], deviation: [] },
+    imageShape,
+    // None: what is normalized of observations is the network's own affair.
+    normalization: { mean: Array<number>(imageShape[2]).fill(0), deviation: Array<number>(imageShape[2]).fill(1) },
     environment: { observationSpace: spaces.observationSpace, actionSpace: spaces.actionSpace },
     seeds,
     baseFolder,

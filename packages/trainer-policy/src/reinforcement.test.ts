@@ -198,6 +198,7 @@ it('is guided and rewarded by a teacher', async () => {
 
 it.each([
   [{ environment: undefined }, 'trainer reinforcement needs an environment'],
+  [{ student: 'small-cnn' }, '"small-cnn" reads image, and an environment shows a state'],
   [{ agent: undefined }, 'trainer reinforcement needs an agent'],
   [{ losses: [{ id: 'kd', use: 'kd' }] }, 'without trainer.guidance nothing reads them'],
   [{ trainer: { guidance: { share: 0.5 } } }, 'there is no teacher to be guided by'],
