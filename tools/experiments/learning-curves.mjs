@@ -1,6 +1,6 @@
 // Learning curves of a comparison at given environment steps: interquartile means with bootstrap intervals, paired differences to a
 // baseline, and the steps until a return is reached on validation.
-//   node tools/experiments/learning-curves.mjs FOLDER --at 8192,65536 [--mark -100] [--baseline ARM]
+//   node tools/experiments/learning-curves.mjs FOLDER --at 8192,65536 [--mark=-100] [--baseline ARM]
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -69,6 +69,6 @@ function valuesAt(curves, steps) {
 
 function told(values, of) {
   if (values.size === 0) return of ? `0 of ${of}` : '';
-  const { mean, interval } = describeScores([[...values.values()]]);
-  return `${number(mean)} ${range(interval)}${of && values.size < of ? `, ${values.size} of ${of}` : ''}`;
+  const { value, interval } = describeScores([[...values.values()]]);
+  return `${number(value)}${interval ? ` ${range(interval)}` : ''}${of && values.size < of ? `, ${values.size} of ${of}` : ''}`;
 }
