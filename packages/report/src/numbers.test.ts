@@ -42,7 +42,9 @@ describe('numbers', () => {
 
   it('knows which metrics are fractions', () => {
     expect(
-      ['top-1', 'top-5', 'calibration-error', 'agreement/r20', 'accuracy', 'per-class-accuracy'].every(isFraction),
+      ['top-1', 'top-5', 'calibration-error', 'agreement/r20', 'accuracy', 'exact-match', 'per-class-accuracy'].every(
+        isFraction,
+      ),
     ).toBe(true);
     expect(['loss', 'kl', 'top', 'stop-1'].some(isFraction)).toBe(false);
   });

@@ -54,7 +54,7 @@ export function moment(time: string): string {
 
 /** Whether a metric is a fraction in [0, 1], shown in percent. */
 export function isFraction(metric: string): boolean {
-  return /^(top-\d+|calibration-error|agreement\/|recall|success$|(.*-)?accuracy)/.test(metric);
+  return /^(top-\d+|calibration-error|agreement\/|recall|success$|exact-match|(.*-)?accuracy)/.test(metric);
 }
 
 /** Whether a metric tells how well somebody acts: over seeds it is told by its interquartile mean. */
